@@ -87,7 +87,7 @@ mod tests {
     #[test]
     fn r_cl_3_first_tries_are_spread() {
         let seed = 7;
-        println!("seed {seed}");
+        eprintln!("seed {seed}");
         let mut random = StdRng::seed_from_u64(seed);
         let mut buckets = [0_u32; 20];
         for _ in 0..200 {

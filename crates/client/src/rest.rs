@@ -32,12 +32,9 @@ const NONE: Option<&()> = None;
 ///
 /// ```no_run
 /// # async fn run() -> stonechat_client::Result<()> {
-/// use stonechat_client::{Rest, wire::SendMessage};
+/// use stonechat_client::{MessagesQuery, Rest};
 /// let rest = Rest::new("http://127.0.0.1:8080")?.with_token("bot_…");
-/// let me = rest.me().await?;
-/// let ack = rest.send("ops", &SendMessage::text(me.user.name)).await?;
-/// # trait Text { fn text(content: String) -> SendMessage; }
-/// # impl Text for SendMessage { fn text(content: String) -> SendMessage { unimplemented!() } }
+/// let page = rest.messages("ops", &MessagesQuery::default()).await?;
 /// # Ok(()) }
 /// ```
 #[derive(Clone)]
@@ -131,7 +128,7 @@ impl Rest {
         let response = self.client.get(format!("{}/ready", self.base_url)).send().await?;
         let status = response.status();
         let text = response.text().await?;
-        serde_json::from_str(&text).or_else(|_| Err(refusal(status, None, &text)))
+        serde_json::from_str(&text).map_err(|_| refusal(status, None, &text))
     }
 
     /// `GET /health`: whether the process answers.

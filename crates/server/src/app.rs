@@ -13,7 +13,7 @@ use crate::typing::Typing;
 
 /// Everything a request may need; cloning copies pointers.
 #[derive(Clone)]
-pub struct App(pub(crate) Arc<Rooms>);
+pub(crate) struct App(pub(crate) Arc<Rooms>);
 
 pub(crate) struct Rooms {
     pub(crate) settings: Settings,

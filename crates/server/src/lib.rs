@@ -4,7 +4,7 @@
 
 pub mod config;
 pub mod serve;
-pub mod app;
+mod app;
 mod gateway;
 mod rest;
 mod auth;

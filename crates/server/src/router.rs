@@ -11,7 +11,8 @@ use bytes::Bytes;
 use parking_lot::RwLock;
 use stonechat_store::commit::{Commit, Correlation, Entry};
 use stonechat_store::key::Actor;
-use stonechat_store::{DeviceKey, Position, Readers, UserKey, Vector};
+use stonechat_store::vector::Sealer;
+use stonechat_store::{Position, Readers, Vector};
 use stonechat_wire::{Code, Control, SessionId, close};
 use tokio::sync::mpsc;
 
@@ -99,10 +100,6 @@ impl Router {
         u32::try_from(self.shared.started.elapsed().as_secs()).unwrap_or(u32::MAX)
     }
 
-    pub(crate) fn is_online(&self, user: UserKey) -> bool {
-        self.shared.registry.read().is_online(user)
-    }
-
     /// How many of these users are online.
     pub(crate) fn online_among(&self, users: &roaring::RoaringBitmap) -> u64 {
         self.shared.registry.read().online().intersection_len(users)
@@ -118,15 +115,6 @@ impl Router {
         for correlation in sessions {
             if let Some(session) = registry.get(*correlation) {
                 session.outbound.push(frame.clone(), 1);
-            }
-        }
-    }
-
-    /// Ends every connection of a user's device at once.
-    pub(crate) fn end_device(&self, user: UserKey, device: DeviceKey, code: u16, reason: &'static str) {
-        for session in self.shared.registry.read().sessions_of(user) {
-            if session.actor.device == device {
-                session.outbound.end(code, reason);
             }
         }
     }
@@ -171,16 +159,7 @@ impl Task {
                 },
                 _ = tick.tick() => {
                     seconds = seconds.wrapping_add(1);
-                    let registry = self.router.shared.registry.read();
-                    delivery.flush_batches(&registry);
-                    registry.heartbeat(
-                        seconds,
-                        self.router.now_s(),
-                        self.router.shared.heartbeat_s,
-                        self.router.shared.heartbeat_timeout_s,
-                    );
-                    registry.offer_cursors(&sealer, &delivery.told(registry.applied()), seconds);
-                    drop(registry);
+                    self.tick(seconds, &sealer, &mut delivery);
                     if window_began.elapsed() >= self.batch_window {
                         window_began = tokio::time::Instant::now();
                         receipts.flush(&self.router, &self.readers).await;
@@ -188,6 +167,14 @@ impl Task {
                 }
             }
         }
+    }
+
+    fn tick(&self, second: u32, sealer: &Sealer, delivery: &mut deliver::Delivery) {
+        let shared = &self.router.shared;
+        let registry = shared.registry.read();
+        delivery.flush_batches(&registry);
+        registry.heartbeat(second, self.router.now_s(), shared.heartbeat_s, shared.heartbeat_timeout_s);
+        registry.offer_cursors(sealer, &delivery.told(registry.applied()), second);
     }
 
     async fn apply(&self, commit: Commit, delivery: &mut deliver::Delivery, receipts: &mut receipts::Receipts) {

@@ -241,7 +241,7 @@ fn random_log(conversations: &[ConversationId], random: &mut StdRng) -> Vec<Entr
 fn r_sy_1_r_pf_2_random_connections() {
     let (mut repairs, mut doubles) = (0, 0);
     for seed in 0..400 {
-        println!("seed {seed}");
+        eprintln!("seed {seed}");
         let mut random = StdRng::seed_from_u64(seed);
         let conversations: Vec<_> =
             (0..3).map(|_| ConversationId(uuid::Uuid::from_u128(random.random()))).collect();

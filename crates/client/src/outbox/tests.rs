@@ -141,7 +141,7 @@ fn an_endless_rate_limit_ends_as_a_failure() {
 #[test]
 fn r_sy_5_random_cuts_lose_and_double_nothing() {
     for seed in 0..200 {
-        println!("seed {seed}");
+        eprintln!("seed {seed}");
         let mut random = StdRng::seed_from_u64(seed);
         let mut now = Instant::now();
         let (mut outbox, mut ids) = filled(5, now);

@@ -1,5 +1,8 @@
 //! Live: the SDK against servers that misbehave on purpose.
 
+#[cfg(test)]
 mod chat;
+#[cfg(test)]
 mod connection;
+#[cfg(test)]
 mod fake;

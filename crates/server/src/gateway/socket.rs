@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use stonechat_wire::websocket::{self, Decoder, Incoming, Side, Violation};
-use stonechat_wire::{ClientFrame, ClientId, Code, DecodeError, close};
+use stonechat_wire::{ClientFrame, ClientId, DecodeError};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 
@@ -286,16 +286,6 @@ fn reason(error: &DecodeError) -> String {
 /// What a refused client is told before the close.
 pub(crate) fn end(code: u16, reason: &'static str) -> End {
     End { code, reason }
-}
-
-/// The close code of a refusal before the session began.
-pub(crate) fn close_code(code: Code) -> u16 {
-    match code {
-        Code::Unauthenticated | Code::WrongCredentials => close::UNAUTHENTICATED,
-        Code::RateLimited => close::RATE_LIMITED,
-        Code::Forbidden => close::REFUSED,
-        _ => close::INTERNAL,
-    }
 }
 
 #[cfg(test)]

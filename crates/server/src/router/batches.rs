@@ -5,7 +5,7 @@
 use hashbrown::HashMap;
 use stonechat_store::commit::EventEntry;
 use stonechat_store::{ConversationKey, Position};
-use stonechat_wire::{BatchSummary, Control, ConversationId, Event, EventBody, ReactionAction, Seq};
+use stonechat_wire::{BatchSummary, Control, ConversationId, EventBody, ReactionAction, Seq};
 
 /// Above so many members single joins and reactions are noise.
 const LARGE: u64 = 200;

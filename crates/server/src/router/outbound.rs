@@ -123,11 +123,6 @@ impl Outbound {
         let queue = self.queue.lock();
         queue.end.filter(|_| queue.frames.is_empty())
     }
-
-    /// Whether anything waits.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.queue.lock().frames.is_empty()
-    }
 }
 
 impl Queue {

@@ -149,10 +149,6 @@ impl Registry {
         self.sessions.iter().map(|(_, session)| session)
     }
 
-    pub(crate) fn is_online(&self, user: UserKey) -> bool {
-        self.by_user.contains_key(&user)
-    }
-
     pub(crate) fn online(&self) -> &RoaringBitmap {
         &self.online
     }

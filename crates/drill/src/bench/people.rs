@@ -1,0 +1,63 @@
+//! People of a load run: users with tokens, and their sockets, spread over loopback addresses.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::time::Duration;
+
+use stonechat_client::{ConnectOptions, Connection, Error, Received, Result};
+use stonechat_wire::{ClientFrame, Connect, Control, Cursor, ServerFrame, UserId};
+
+/// Somebody who can sign in.
+#[derive(Clone, Debug)]
+pub struct Person {
+    pub user_id: UserId,
+    pub token: String,
+}
+
+/// Sockets per local address: a port is needed for each.
+const PER_ADDRESS: usize = 5_000;
+
+/// The loopback address of the n-th client: 127.0.0.2, 127.0.0.3 …
+pub fn local_address(n: usize) -> IpAddr {
+    let host = u8::try_from(2 + n / PER_ADDRESS).unwrap_or(u8::MAX);
+    IpAddr::V4(Ipv4Addr::new(127, 0, 0, host))
+}
+
+/// Opens a socket and says `connect`; returns when the server has said it is caught up, with the cursor it gave.
+///
+/// # Errors
+/// What the connection or the server said.
+pub async fn connect(url: &str, n: usize, person: &Person, cursor: Option<Cursor>) -> Result<(Connection, Cursor)> {
+    let options = ConnectOptions {
+        local_address: Some(local_address(n)),
+        timeout: Duration::from_secs(60),
+        ..ConnectOptions::default()
+    };
+    let mut connection = Connection::open(url, &options).await?;
+    let frame = ClientFrame::Connect(Connect { token: Some(person.token.clone()), ticket: None, cursor });
+    connection.send(&frame).await?;
+    loop {
+        match connection.recv().await? {
+            Received::Frame(ServerFrame::Control(Control::Reset { cursor })) => return Ok((connection, cursor)),
+            Received::Frame(ServerFrame::Control(Control::Cursor { cursor, has_more: false })) => {
+                return Ok((connection, cursor));
+            }
+            Received::Frame(_) => {}
+            Received::Closed(closed) => {
+                return Err(Error::from(std::io::Error::other(format!("{} {}", closed.code, closed.reason))));
+            }
+        }
+    }
+}
+
+/// Opens many sockets, so many at a time.
+///
+/// # Errors
+/// The first that failed.
+pub async fn connect_all(url: &str, people: &[Person], at_a_time: usize) -> Result<Vec<Connection>> {
+    use futures_util::stream::{StreamExt, TryStreamExt};
+    let opened = futures_util::stream::iter(people.iter().enumerate())
+        .map(|(n, person)| async move { connect(url, n, person, None).await.map(|(connection, _)| connection) })
+        .buffered(at_a_time)
+        .try_collect();
+    opened.await
+}
