@@ -1,1 +1,3 @@
-//! drill
+//! Drill: load, drills and the checker of what clients saw. The hands that shake the server.
+
+pub mod bench;

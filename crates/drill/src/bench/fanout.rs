@@ -165,7 +165,7 @@ async fn send(sender: Connection, plan: Plan, shared: Arc<Shared>, stop_at: Inst
         shared.sent_us[slot].store(micros(shared.began), Ordering::Relaxed);
         let client_id = ClientId::new();
         let frame = format!(
-            r#"{{"type":"message","client_id":"{client_id}","conversation_id":"{conversation}","content":"#{number:020}{}"}}"#,
+            r##"{{"type":"message","client_id":"{client_id}","conversation_id":"{conversation}","content":"#{number:020}{}"}}"##,
             &text[21..]
         );
         if writer.queue_text(&frame).is_err() {

@@ -22,6 +22,8 @@ pub(crate) struct CatchUp {
     cursor: Option<SyncCursor>,
     /// The session went live here: read up to it and no further.
     target: Option<Vector>,
+    /// The client asked to start at the head without lists: it is told a cursor instead of a reset.
+    from_now: bool,
 }
 
 /// A page as the socket writes it.
@@ -31,10 +33,11 @@ pub(crate) struct Page {
 }
 
 impl CatchUp {
-    /// From a cursor as the client holds it; one that cannot be opened starts anew.
+    /// From a cursor as the client holds it; one that cannot be opened starts anew, and `now` at the head.
     pub(crate) fn from(app: &App, user: UserKey, cursor: Option<&Cursor>) -> Self {
+        let from_now = cursor.is_some_and(|cursor| cursor.0 == "now");
         let cursor = cursor.and_then(|cursor| app.store.sealer().open(cursor));
-        Self { user, cursor, target: None }
+        Self { user, cursor, target: None, from_now }
     }
 
     /// The next page, with the cursor that covers it.
@@ -72,10 +75,11 @@ impl CatchUp {
             false
         };
         let mut frames = BytesMut::new();
-        for frame in &page.frames {
-            put(&mut frames, frame);
+        let told_anew = page.reset && !self.from_now;
+        if !page.reset || told_anew {
+            page.frames.iter().for_each(|frame| put(&mut frames, frame));
         }
-        if !page.reset {
+        if !told_anew {
             let cursor = app.store.sealer().seal(&page.cursor);
             frames.extend_from_slice(&encode::control(&Control::Cursor { cursor, has_more: !done }));
         }

@@ -38,11 +38,10 @@ pub(crate) async fn events(
 ) -> Result<Response, Error> {
     let resumed = headers.get("last-event-id").and_then(|id| id.to_str().ok()).map(|id| Cursor(id.to_owned()));
     let cursor = resumed.or(query.cursor);
-    let from_now = cursor.as_ref().is_some_and(|cursor| cursor.0 == "now");
     let guard = SessionGuard::register(&app, device.actor, SessionKind::Stream);
     guard.set_expiry(expiry_s(&app, &device));
-    let catch_up = CatchUp::from(&app, device.actor.user, cursor.as_ref().filter(|_| !from_now));
-    let stream = EventStream { app, guard, from_now, state: State_::Reading(Box::new(Some(catch_up))) };
+    let catch_up = CatchUp::from(&app, device.actor.user, cursor.as_ref());
+    let stream = EventStream { app, guard, state: State_::Reading(Box::new(Some(catch_up))) };
     let mut response = Body::from_stream(stream).into_response();
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
@@ -64,7 +63,6 @@ enum State_ {
 struct EventStream {
     app: App,
     guard: SessionGuard,
-    from_now: bool,
     state: State_,
 }
 
@@ -91,8 +89,7 @@ impl Stream for EventStream {
                         } else {
                             State_::Reading(Box::new(Some(catch_up)))
                         };
-                        let text = if self.from_now { now_instead_of_reset(&page.frames) } else { page.frames };
-                        if let Some(chunk) = as_events(&text) {
+                        if let Some(chunk) = as_events(&page.frames) {
                             return Poll::Ready(Some(Ok(chunk)));
                         }
                     }
@@ -115,21 +112,6 @@ impl Stream for EventStream {
             }
         }
     }
-}
-
-/// `cursor=now` starts at the head without asking for lists: the reset is only a cursor to it.
-fn now_instead_of_reset(frames: &Bytes) -> Bytes {
-    let mut out = BytesMut::new();
-    for payload in websocket::payloads(frames) {
-        match serde_json::from_slice::<stonechat_wire::Control>(payload) {
-            Ok(stonechat_wire::Control::Reset { cursor }) => {
-                let control = stonechat_wire::Control::Cursor { cursor, has_more: false };
-                out.extend_from_slice(&crate::router::encode::control(&control));
-            }
-            _ => websocket::put_text(&mut out, payload),
-        }
-    }
-    out.freeze()
 }
 
 /// Frames as events: `data:` is the frame; a cursor or reset also moves the stream's `id:`.
