@@ -19,6 +19,7 @@ use uuid::Uuid;
 use crate::app::App;
 use crate::auth::SignedInDevice;
 
+mod cookie;
 mod setup;
 mod auth;
 mod me;
@@ -89,7 +90,9 @@ impl From<stonechat_store::Error> for Error {
             tracing::error!(error = error.chain(), "a request failed");
         }
         let retry_after_ms = matches!(code, Code::Overloaded | Code::Unavailable).then_some(1_000);
-        Self { code, params: error.params(), retry_after_ms }
+        let params = error.params();
+        let told = params.get("retry_after_ms").and_then(Value::as_u64);
+        Self { code, retry_after_ms: told.or(retry_after_ms), params }
     }
 }
 
@@ -137,7 +140,7 @@ impl<T: DeserializeOwned> FromRequest<App> for Json<T> {
 }
 
 impl<T: DeserializeOwned> Json<T> {
-    fn parse(body: &Bytes) -> Result<Self> {
+    pub(crate) fn parse(body: &Bytes) -> Result<Self> {
         if stonechat_wire::deeper_than(body, stonechat_wire::MAX_JSON_DEPTH) {
             return Err(Error::bad_request("nested too deep"));
         }

@@ -103,7 +103,7 @@ impl Batch<'_> {
         Ok(key)
     }
 
-    fn create(&mut self, actor: &Actor, new: &NewConversation) -> Result<ConversationKey> {
+    pub(crate) fn create(&mut self, actor: &Actor, new: &NewConversation) -> Result<ConversationKey> {
         if self.server_role(actor.user)? == ServerRole::Guest {
             return Err(Error::refused(Code::Forbidden));
         }
@@ -125,6 +125,15 @@ impl Batch<'_> {
         };
         let key = self.insert_conversation(&row)?;
         self.begin(actor, key, &users, new.name.clone())?;
+        Ok(key)
+    }
+
+    /// A group with these members, the first its owner.
+    pub(crate) fn begin_group(&mut self, actor: &Actor, users: &[UserKey]) -> Result<ConversationKey> {
+        let key = self.insert_conversation(&Row::default())?;
+        let roles = std::iter::once(Role::Owner).chain(std::iter::repeat(Role::Member));
+        let users: Vec<_> = users.iter().copied().zip(roles).collect();
+        self.begin(actor, key, &users, None)?;
         Ok(key)
     }
 

@@ -227,7 +227,7 @@ impl Batch<'_> {
         Ok(self.memory.member(self.sql, conversation, user)?.map_or(Role::Member, |member| member.role))
     }
 
-    fn check_may_invite(&mut self, conversation: ConversationKey, actor: &Actor) -> Result<()> {
+    pub(crate) fn check_may_invite(&mut self, conversation: ConversationKey, actor: &Actor) -> Result<()> {
         self.check_member(conversation, actor.user)?;
         let role = self.role(conversation, actor.user)?;
         let is_guest = self.server_role(actor.user)? == ServerRole::Guest;

@@ -190,3 +190,13 @@ pub(crate) fn start_origin(connection: &mut Connection, now: Timestamp) -> Resul
     let vector = Vector { closed, open: smallvec::smallvec![(origin, Position(0))] };
     Ok((origin, vector))
 }
+
+impl crate::Writer {
+    /// A 32-byte secret of this data directory, made on first use.
+    ///
+    /// # Errors
+    /// A failure of the store.
+    pub async fn secret(&self, name: &'static str) -> Result<[u8; 32]> {
+        self.call(move |batch| secret(batch.sql, name)).await
+    }
+}

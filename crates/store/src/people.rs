@@ -163,9 +163,6 @@ pub fn presence_rows(sql: &Connection, users: &[UserKey]) -> Result<Vec<Presence
     Ok(rows)
 }
 
-/// Times of presence are kept and shown in steps of five minutes.
-const LAST_SEEN_STEP_MS: i64 = 5 * 60 * 1_000;
-
 impl crate::Writer {
     /// Keeps when people were last there, in steps of five minutes.
     ///
@@ -173,7 +170,7 @@ impl crate::Writer {
     /// A failure of the store.
     pub async fn last_seen(&self, users: Vec<UserKey>) -> Result<()> {
         self.call(move |batch| {
-            let step = batch.now.0 - batch.now.0.rem_euclid(LAST_SEEN_STEP_MS);
+            let step = crate::account::coarse(batch.now).0;
             let mut statement = batch.sql.prepare_cached("update users set last_seen_at = ?2 where key = ?1")?;
             for user in &users {
                 statement.execute((user, step))?;

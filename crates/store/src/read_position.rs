@@ -4,7 +4,7 @@
 //! moves forward, and never beyond the head.
 
 use rusqlite::OptionalExtension;
-use stonechat_wire::{Code, ConversationId, ReadPosition, Seq};
+use stonechat_wire::{Code, ReadPosition, Seq};
 
 use crate::append::Target;
 use crate::batch::Batch;
@@ -201,14 +201,22 @@ fn position_value(read_generation: u64, read_seq: Seq) -> serde_json::Value {
 }
 
 impl crate::Writer {
+    /// Moves a read position and waits for its commit.
+    ///
+    /// # Errors
+    /// `not_found` for whoever is not a member, `invalid` for a generation the server has not made.
+    pub async fn read_and_wait(&self, mut reading: Reading) -> Result<()> {
+        self.call(move |batch| reading.run(batch)).await
+    }
+
     /// Marks everything from `seq` on as unread, in the main timeline or a thread.
     ///
     /// # Errors
     /// `not_found` for whoever is not a member, `invalid` for a seq that is not there.
-    pub async fn mark_unread(&self, actor: Actor, id: ConversationId, thread: Option<Seq>, seq: Seq) -> Result<()> {
+    pub async fn mark_unread(&self, actor: Actor, target: Target, thread: Option<Seq>, seq: Seq) -> Result<()> {
         self.call(move |batch| {
             batch.check_actor(&actor)?;
-            let conversation = batch.conversation_of(&Target::Conversation(id))?;
+            let conversation = batch.conversation_of(&target)?;
             batch.check_member(conversation, actor.user)?;
             match thread {
                 None => batch.mark_timeline_unread(conversation, &actor, seq),

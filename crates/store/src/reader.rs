@@ -223,3 +223,12 @@ pub fn conversation_id(sql: &Connection, conversation: ConversationKey) -> Resul
     let mut statement = sql.prepare_cached("select id from conversations where key = ?1")?;
     Ok(statement.query_row([conversation], |row| Ok(ConversationId(uuid(row.get_ref(0)?.as_blob()?))))?)
 }
+
+/// Whether everybody but guests may join a conversation.
+///
+/// # Errors
+/// A failure of the store.
+pub fn is_open_channel(sql: &Connection, conversation: ConversationKey) -> Result<bool> {
+    let mut statement = sql.prepare_cached("select 1 from conversations where key = ?1 and kind = 2")?;
+    Ok(statement.exists([conversation])?)
+}

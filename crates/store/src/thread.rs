@@ -3,7 +3,7 @@
 //! Authors of root and replies and the mentioned follow a thread; whoever left it does until they write again.
 
 use rusqlite::OptionalExtension;
-use stonechat_wire::{ConversationId, Seq, Timestamp};
+use stonechat_wire::{Seq, Timestamp};
 
 use crate::append::Target;
 use crate::batch::Batch;
@@ -137,10 +137,10 @@ impl crate::Writer {
     ///
     /// # Errors
     /// `not_found` for whoever is not a member, `invalid` where there is no such root.
-    pub async fn follow(&self, actor: Actor, id: ConversationId, root: Seq, follow: bool) -> Result<()> {
+    pub async fn follow(&self, actor: Actor, target: Target, root: Seq, follow: bool) -> Result<()> {
         self.call(move |batch| {
             batch.check_actor(&actor)?;
-            let conversation = batch.conversation_of(&Target::Conversation(id))?;
+            let conversation = batch.conversation_of(&target)?;
             batch.check_member(conversation, actor.user)?;
             batch.set_follow(&actor, conversation, root, follow)
         })

@@ -86,14 +86,19 @@ async fn switch(app: App, upgraded: OnUpgrade, credentials: Option<Credentials>)
 fn check_origin(app: &App, headers: &HeaderMap) -> Result<(), Error> {
     let mut origins = headers.get_all(header::ORIGIN).iter();
     let Some(origin) = origins.next() else { return Ok(()) };
-    let allowed = match &app.settings.url {
-        Some(url) => origin == url.as_str(),
-        // Without a configured address the page must come from the host that was asked.
-        None => headers.get(header::HOST).and_then(|host| host.to_str().ok()).is_some_and(|host| {
-            origin.to_str().is_ok_and(|origin| origin.strip_prefix("http://") == Some(host))
-        }),
-    };
+    let allowed = origin.to_str().is_ok_and(|origin| is_own_origin(app, headers, origin));
     if allowed && origins.next().is_none() { Ok(()) } else { Err(Code::Forbidden.into()) }
+}
+
+/// Whether an origin is this server's own: the configured address, or without one the host that was asked.
+pub(crate) fn is_own_origin(app: &App, headers: &HeaderMap, origin: &str) -> bool {
+    match &app.settings.url {
+        Some(url) => origin == url,
+        None => {
+            let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
+            host.is_some_and(|host| origin.strip_prefix("http://") == Some(host))
+        }
+    }
 }
 
 fn has_token(headers: &HeaderMap, name: header::HeaderName, wanted: &str) -> bool {

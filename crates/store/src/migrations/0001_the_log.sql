@@ -48,6 +48,8 @@ create table devices (
   push_token text
 );
 create index devices_by_user on devices (user);
+create index devices_by_previous_refresh on devices (previous_refresh_hash) where previous_refresh_hash is not null;
+create index devices_by_push_token on devices (push_token) where push_token is not null;
 
 -- Every refresh token that was used up, so that its second use is recognised as theft.
 create table used_refresh_tokens (

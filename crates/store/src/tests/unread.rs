@@ -185,7 +185,7 @@ impl ByHand {
             }
             Step::MarkUnread { who, from } => {
                 let from = Seq(1 + from.index(self.head.0 as usize) as u64);
-                self.world.writer.mark_unread(self.world.actor(who), self.room, None, from).await.unwrap();
+                self.world.writer.mark_unread(self.world.actor(who), Target::Conversation(self.room), None, from).await.unwrap();
                 let reader = &mut self.readers[who as usize];
                 reader.generation += 1;
                 reader.read = from.0 - 1;

@@ -1,0 +1,127 @@
+//! Password: Argon2id (RFC 9106) on a few threads, so that a flood of logins starves nobody.
+//!
+//! Parameters: 19 MiB, two passes, one lane (the OWASP minimum for interactive logins).
+
+use std::collections::HashSet;
+use std::sync::{Arc, LazyLock};
+
+use argon2::password_hash::{PasswordHash, PasswordHasher, PasswordVerifier, SaltString};
+use argon2::{Algorithm, Argon2, Params, Version};
+use stonechat_store::error::Failure;
+use stonechat_store::{Error, Result};
+use stonechat_wire::Code;
+use tokio::sync::Semaphore;
+
+/// Hashes at a time: each takes 19 MiB and a core for some tens of milliseconds.
+const AT_A_TIME: usize = 2;
+const MIN_CHARACTERS: usize = 10;
+/// Checked before hashing: a long password must cost nothing.
+const MAX_BYTES: usize = 256;
+/// The most used passwords of ten characters and more.
+static COMMON: LazyLock<HashSet<&'static str>> = LazyLock::new(|| include_str!("common_passwords.txt").lines().collect());
+
+pub(super) struct Passwords {
+    slots: Arc<Semaphore>,
+    /// What is verified when there is no hash: the same work, never a match.
+    dummy: String,
+}
+
+impl Passwords {
+    pub(super) fn new() -> Self {
+        let dummy = hash_now("no password is this one").unwrap_or_default();
+        Self { slots: Arc::new(Semaphore::new(AT_A_TIME)), dummy }
+    }
+
+    /// The hash of a new password.
+    ///
+    /// # Errors
+    /// `password_too_short`, `password_too_long`, `password_too_common`.
+    pub(super) async fn hash(&self, password: &str) -> Result<String> {
+        check(password)?;
+        let password = password.to_owned();
+        self.work(move || hash_now(&password)).await?
+    }
+
+    /// Whether a password is the one of a hash. Without a hash the work is done all the same.
+    ///
+    /// # Errors
+    /// A failure of the work itself.
+    pub(super) async fn verify(&self, password: &str, hash: Option<String>) -> Result<bool> {
+        let known = hash.is_some();
+        let fits = password.len() <= MAX_BYTES;
+        let hash = hash.unwrap_or_else(|| self.dummy.clone());
+        let password = if fits { password.to_owned() } else { String::new() };
+        let matches = self.work(move || {
+            PasswordHash::new(&hash).is_ok_and(|hash| argon2().verify_password(password.as_bytes(), &hash).is_ok())
+        });
+        Ok(matches.await? && known && fits)
+    }
+
+    async fn work<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
+        let slot = self.slots.clone().acquire_owned().await.map_err(|_| Failure::Stopped)?;
+        let done = tokio::task::spawn_blocking(move || {
+            let result = work();
+            drop(slot);
+            result
+        });
+        done.await.map_err(|_| Failure::Corrupt("password hashing panicked").into())
+    }
+}
+
+fn argon2() -> Argon2<'static> {
+    Argon2::new(Algorithm::Argon2id, Version::V0x13, Params::default())
+}
+
+fn hash_now(password: &str) -> Result<String> {
+    let mut salt = [0; 16];
+    getrandom::fill(&mut salt).map_err(Failure::Random)?;
+    let salt = SaltString::encode_b64(&salt).map_err(|_| Failure::Corrupt("a salt could not be written"))?;
+    let hash = argon2().hash_password(password.as_bytes(), &salt);
+    Ok(hash.map_err(|_| Failure::Corrupt("password hashing failed"))?.to_string())
+}
+
+fn check(password: &str) -> Result<()> {
+    if password.len() > MAX_BYTES {
+        return Err(Error::refused(Code::PasswordTooLong));
+    }
+    if password.chars().count() < MIN_CHARACTERS {
+        return Err(Error::refused(Code::PasswordTooShort));
+    }
+    let plain = password.to_lowercase();
+    let mut characters = plain.chars();
+    let repeated = characters.next().is_some_and(|first| characters.all(|other| other == first));
+    if repeated || COMMON.contains(plain.as_str()) {
+        return Err(Error::refused(Code::PasswordTooCommon));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a1_fr_14_lengths_and_common_ones_are_refused_before_hashing() {
+        for (password, code) in [
+            ("short", Some(Code::PasswordTooShort)),
+            ("ninechars", Some(Code::PasswordTooShort)),
+            ("aaaaaaaaaaaa", Some(Code::PasswordTooCommon)),
+            ("Password123", Some(Code::PasswordTooCommon)),
+            ("1234567890", Some(Code::PasswordTooCommon)),
+            ("correct horse battery", None),
+            ("zehnzeiche", None),
+        ] {
+            assert_eq!(check(password).err().map(|error| error.code()), code, "{password}");
+        }
+        assert_eq!(check(&"x".repeat(257)).unwrap_err().code(), Code::PasswordTooLong);
+    }
+
+    #[tokio::test]
+    async fn a_hash_verifies_its_password_alone() {
+        let passwords = Passwords::new();
+        let hash = passwords.hash("correct horse battery").await.unwrap();
+        assert!(passwords.verify("correct horse battery", Some(hash.clone())).await.unwrap());
+        assert!(!passwords.verify("correct horse batterz", Some(hash)).await.unwrap());
+        assert!(!passwords.verify("no password is this one", None).await.unwrap());
+    }
+}
