@@ -119,11 +119,8 @@ pub(crate) struct Json<T>(pub(crate) T);
 impl<T: DeserializeOwned> FromRequest<App> for Json<T> {
     type Rejection = Error;
 
-    async fn from_request(request: Request, app: &App) -> Result<Self> {
-        let kind = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
-        if !kind.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json")) {
-            return Err(Code::UnsupportedMediaType.into());
-        }
+    async fn from_request(request: Request, _: &App) -> Result<Self> {
+        check_json(request.headers())?;
         let too_large = || Error {
             code: Code::TooLarge,
             params: json!({"limit": MAX_BODY_BYTES}),
@@ -134,9 +131,15 @@ impl<T: DeserializeOwned> FromRequest<App> for Json<T> {
             return Err(too_large());
         }
         let body = axum::body::to_bytes(request.into_body(), MAX_BODY_BYTES).await.map_err(|_| too_large())?;
-        let _ = app;
         Self::parse(&body)
     }
+}
+
+/// A body is JSON and says so.
+pub(crate) fn check_json(headers: &HeaderMap) -> Result<()> {
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
+    let is_json = kind.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json"));
+    if is_json { Ok(()) } else { Err(Code::UnsupportedMediaType.into()) }
 }
 
 impl<T: DeserializeOwned> Json<T> {

@@ -1,6 +1,7 @@
 //! Auth: signing in and out, new tokens, passwords, tickets.
 
 use axum::Router;
+use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -24,14 +25,16 @@ async fn log_in(State(app): State<App>, Peer(peer): Peer, headers: HeaderMap, Js
     Ok(cookie::with_refresh(&app, &headers, signed_in))
 }
 
-async fn refresh(State(app): State<App>, headers: HeaderMap, Json(body): Json<Refresh>) -> Result<Response> {
+async fn refresh(State(app): State<App>, headers: HeaderMap, body: Bytes) -> Result<Response> {
+    let body = refresh_body(&headers, &body)?;
     let token = cookie::refresh_token(&app, &headers, body.refresh_token)?;
     let signed_in = app.auth.refresh(&token).await?;
     Ok(cookie::with_refresh(&app, &headers, signed_in))
 }
 
 /// Signs this device out: by its access token, or by its refresh token when that is all there is.
-async fn log_out(State(app): State<App>, headers: HeaderMap, Json(body): Json<Refresh>) -> Result<Response> {
+async fn log_out(State(app): State<App>, headers: HeaderMap, body: Bytes) -> Result<Response> {
+    let body = refresh_body(&headers, &body)?;
     match super::bearer(&headers) {
         Some(token) => {
             let device = app.auth.authenticate(token).await?;
@@ -42,6 +45,16 @@ async fn log_out(State(app): State<App>, headers: HeaderMap, Json(body): Json<Re
     let mut response = StatusCode::NO_CONTENT.into_response();
     cookie::clear(&app, &mut response);
     Ok(response)
+}
+
+/// The body of a request that a cookie or access token may make needless. What there is must be JSON: a form from
+/// elsewhere cannot send that.
+fn refresh_body(headers: &HeaderMap, body: &Bytes) -> Result<Refresh> {
+    if body.is_empty() {
+        return Ok(Refresh::default());
+    }
+    super::check_json(headers)?;
+    Json::parse(body).map(|Json(body)| body)
 }
 
 async fn change_password(

@@ -195,7 +195,7 @@ struct ThreadsQuery {
     #[serde(default)]
     followed: bool,
     /// The `last_seq` of the last page's last thread.
-    before: Option<Seq>,
+    page: Option<Seq>,
     limit: Option<i64>,
 }
 
@@ -207,7 +207,7 @@ async fn threads(
 ) -> Result<Json<ThreadsPage>> {
     let limit = page_limit(query.limit)?;
     let roots = in_view(&app, &device, id, move |sql, viewer, view| {
-        timeline::threads(sql, viewer, view, query.followed, query.before, limit)
+        timeline::threads(sql, viewer, view, query.followed, query.page, limit)
     });
     let roots = roots.await?;
     let next = roots.last().filter(|_| roots.len() == limit).and_then(|root| root.thread_summary.as_ref());

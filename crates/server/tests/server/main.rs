@@ -1,0 +1,11 @@
+//! Tests of the whole server: booted on a free port with a fresh directory, spoken to through the client.
+
+mod host;
+mod accounts;
+mod conversations;
+mod doors;
+mod events;
+mod live;
+mod presence;
+mod bad_input;
+mod operation;
