@@ -38,6 +38,7 @@ pub mod outbox;
 mod rest;
 pub mod store;
 
+pub use reqwest::Method;
 pub use stonechat_wire as wire;
 
 pub use backoff::{Backoff, Jitter};

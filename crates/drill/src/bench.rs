@@ -7,6 +7,11 @@ pub mod wire_scan;
 pub mod direct;
 pub mod fanout;
 pub mod idle;
+pub mod storm;
+pub mod syncing;
+pub mod replay;
+
 
 /// Bytes of every text sent.
 pub const TEXT_BYTES: usize = 100;
+pub mod run;

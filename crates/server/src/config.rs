@@ -57,6 +57,11 @@ pub struct Settings {
     #[arg(long, env = "STONECHAT_PRESENCE_TTL_S", default_value_t = 60)]
     pub presence_ttl_s: u32,
 
+    /// Builds of the crash drill only: what the server is to get wrong.
+    #[cfg(feature = "planted-faults")]
+    #[arg(long)]
+    pub planted_fault: Option<PlantedFault>,
+
     /// Presence changes and receipts are gathered for so long, in milliseconds.
     #[arg(long, env = "STONECHAT_BATCH_WINDOW_MS", default_value_t = 5_000)]
     pub batch_window_ms: u64,
@@ -66,6 +71,13 @@ pub struct Settings {
 pub enum DurabilitySetting {
     Full,
     Relaxed,
+}
+
+#[cfg(feature = "planted-faults")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum PlantedFault {
+    AckBeforeCommit,
+    PublishBeforeCommit,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -157,6 +169,8 @@ impl Default for Settings {
             heartbeat_s: 25,
             heartbeat_timeout_s: 35,
             presence_ttl_s: 60,
+            #[cfg(feature = "planted-faults")]
+            planted_fault: None,
             batch_window_ms: 5_000,
         }
     }

@@ -375,7 +375,7 @@ fn check_channel_handle(handle: &str) -> Result<String> {
 }
 
 /// A channel's address made from its name.
-fn handle_of(name: &str) -> Result<String> {
+pub(crate) fn handle_of(name: &str) -> Result<String> {
     let mut handle = String::new();
     for c in name.to_lowercase().chars() {
         if c.is_ascii_lowercase() || c.is_ascii_digit() {

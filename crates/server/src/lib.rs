@@ -4,6 +4,7 @@
 
 pub mod config;
 pub mod serve;
+pub mod import;
 mod app;
 mod gateway;
 mod rest;

@@ -7,6 +7,8 @@ use clap::{Parser, Subcommand};
 use stonechat_server::config::{LogFormat, Settings};
 use stonechat_server::serve;
 
+mod verbs;
+
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
@@ -22,6 +24,14 @@ struct Arguments {
 enum Verb {
     /// Serve the API, the live connections and the web page.
     Serve(Box<Settings>),
+    /// Bring in messages of another system: `stonechat import forum.ndjson.zst`.
+    Import(verbs::ImportArguments),
+    /// What an operator does by hand.
+    Admin(verbs::AdminArguments),
+    /// Load on a server, measured from outside: `stonechat bench direct --json`.
+    Bench(verbs::bench::BenchArguments),
+    /// Faults on purpose, and a checker over what clients saw: `stonechat drill crash --kills 20`.
+    Drill(verbs::drill::DrillArguments),
 }
 
 /// The exit code of a server whose store cannot go on.
@@ -31,6 +41,10 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let result = match arguments.verb {
         Verb::Serve(settings) => run_server(*settings),
+        Verb::Import(arguments) => verbs::import(arguments),
+        Verb::Admin(arguments) => verbs::admin(arguments),
+        Verb::Bench(arguments) => verbs::bench::run(arguments),
+        Verb::Drill(arguments) => verbs::drill::run(arguments),
     };
     match result {
         Ok(code) => code,

@@ -33,6 +33,7 @@ mod messages;
 mod presence;
 mod sync;
 mod health;
+mod stats;
 
 /// Largest JSON body.
 const MAX_BODY_BYTES: usize = 1 << 20;
@@ -52,6 +53,7 @@ pub(crate) fn routes() -> Router<App> {
         .merge(messages::routes())
         .merge(presence::routes())
         .merge(sync::routes())
+        .merge(stats::routes())
         .fallback(|| async { Error::from(Code::NotFound) })
         .method_not_allowed_fallback(|| async { Error::from(Code::MethodNotAllowed) });
     Router::new().nest("/api/v1", api).merge(health::routes())

@@ -74,6 +74,8 @@ const BACKLOG: u32 = 4_096;
 pub async fn start(settings: Settings) -> Result<Server, Error> {
     let began = tokio::time::Instant::now();
     settings.check()?;
+    #[cfg(feature = "planted-faults")]
+    plant(settings.planted_fault);
     let lock = DataLock::take(&settings.data)?;
     let store = Store::open(&settings.data, settings.durability())?;
     let readers = Readers::new(&store);
@@ -132,6 +134,16 @@ pub async fn start(settings: Settings) -> Result<Server, Error> {
         fatal,
         _lock: lock,
     })
+}
+
+#[cfg(feature = "planted-faults")]
+fn plant(fault: Option<crate::config::PlantedFault>) {
+    use stonechat_store::writer::planted::{Fault, plant};
+    match fault {
+        Some(crate::config::PlantedFault::AckBeforeCommit) => plant(Fault::AckBeforeCommit),
+        Some(crate::config::PlantedFault::PublishBeforeCommit) => plant(Fault::PublishBeforeCommit),
+        None => {}
+    }
 }
 
 impl Server {
@@ -259,6 +271,25 @@ impl DataLock {
 /// [`Error::Held`] while a server runs on it.
 pub fn lock(directory: &Path) -> Result<impl Sized, Error> {
     DataLock::take(directory)
+}
+
+/// A new set-up link for a data directory that no server holds; `None`: there is an admin already.
+///
+/// # Errors
+/// [`Error::Held`] while a server runs on it; a failure of the store.
+pub async fn new_setup_link(directory: &Path, url: &str) -> Result<Option<String>, Error> {
+    let _lock = DataLock::take(directory)?;
+    let store = Store::open(directory, Durability::Full)?;
+    let settings = Settings { url: Some(url.to_owned()), ..Settings::default() };
+    let writer_settings = WriterSettings { edit_window: settings.edit_window() };
+    let started = Writer::start(&store, writer_settings, Box::new(|_| ()), Box::new(|_| ()))?;
+    let auth = Auth::open(&settings, Readers::new(&store), started.writer.clone()).await?;
+    let link = auth.setup_link(settings.listen).await;
+    started.writer.stop();
+    if started.thread.join().is_err() {
+        tracing::error!("the writer did not end cleanly");
+    }
+    Ok(link?)
 }
 
 fn make_private(directory: &Path) -> std::io::Result<()> {

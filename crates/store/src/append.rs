@@ -14,7 +14,7 @@ use tokio::sync::oneshot;
 
 use crate::batch::{Batch, Draft};
 use crate::commit::{Answer, Correlation};
-use crate::error::{Error, Result};
+use crate::error::{Error, Failure, Result};
 use crate::event_row::{DEFAULT_CONTENT_TYPE, EventKind, MessageDetail};
 use crate::key::{seq, sql_seq, uuid};
 use crate::{Actor, ConversationKey, UserKey};
@@ -102,16 +102,29 @@ impl Append {
         ])
     }
 
-    /// Writes the message, or finds the ack of the first time.
+    /// Writes the message, or finds the ack of the first time. Whoever waits on a channel of their own is answered by
+    /// the ack; a socket, of what was written now, by its entry.
     pub(crate) fn run(&mut self, batch: &mut Batch<'_>) -> Result<Option<Ack>> {
+        match self.write_once(batch)? {
+            Written::Now(_) if self.reply.is_none() => Ok(None),
+            Written::Now(ack) | Written::Before(ack) => Ok(Some(ack)),
+        }
+    }
+
+    /// The ack, written now or before.
+    pub(crate) fn run_for_ack(&mut self, batch: &mut Batch<'_>) -> Result<Ack> {
+        let (Written::Now(ack) | Written::Before(ack)) = self.write_once(batch)?;
+        Ok(ack)
+    }
+
+    fn write_once(&mut self, batch: &mut Batch<'_>) -> Result<Written> {
         let hash = self.body_hash();
         match self.check(batch) {
             Ok(checked) => self.write(batch, &checked, hash),
             // Whoever may no longer write here still learns what became of what they wrote.
-            Err(error @ Error::Refused(_)) => match batch.first_ack(&self.actor, self.client_id, hash)? {
-                Some(ack) => Ok(Some(ack)),
-                None => Err(error),
-            },
+            Err(error @ Error::Refused(_)) => {
+                batch.first_ack(&self.actor, self.client_id, hash)?.map(Written::Before).ok_or(error)
+            }
             Err(error) => Err(error),
         }
     }
@@ -151,13 +164,14 @@ impl Append {
         Ok(Checked { conversation })
     }
 
-    fn write(&mut self, batch: &mut Batch<'_>, checked: &Checked, hash: BodyHash) -> Result<Option<Ack>> {
+    fn write(&mut self, batch: &mut Batch<'_>, checked: &Checked, hash: BodyHash) -> Result<Written> {
         let conversation = checked.conversation;
         let state = batch.memory.conversation(batch.sql, conversation)?;
         let (conversation_id, seq) = (state.id, state.last_seq.next());
         let created_at = self.sent_at.unwrap_or(batch.now);
         if !batch.claim_request(&self.actor, self.client_id, conversation, seq, None, hash, created_at)? {
-            return batch.first_ack(&self.actor, self.client_id, hash);
+            let first = batch.first_ack(&self.actor, self.client_id, hash)?;
+            return first.map(Written::Before).ok_or_else(|| Failure::Corrupt("a request key has no row").into());
         }
         if let Some(read_seq) = self.read_seq {
             batch.read_along(conversation, &self.actor, read_seq)?;
@@ -210,7 +224,6 @@ impl Append {
         batch.append_event(conversation, draft, |_| EventBody::Message(body))?;
         batch.insert_mentions(conversation, seq, seq, self.thread, self.actor.user, &mentions)?;
         batch.count_own(conversation, self.actor.user, seq, self.thread.is_none())?;
-        // Whoever waits on a channel of their own is answered from here; a socket by the entry.
         let ack = Ack {
             client_id: self.client_id,
             message_id: Some(MessageId::of(conversation_id, seq)),
@@ -220,8 +233,14 @@ impl Append {
             durability: None,
             repeated: false,
         };
-        Ok(self.reply.is_some().then_some(ack))
+        Ok(Written::Now(ack))
     }
+}
+
+/// What became of a message.
+enum Written {
+    Now(Ack),
+    Before(Ack),
 }
 
 struct Checked {

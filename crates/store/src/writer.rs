@@ -307,17 +307,8 @@ impl Run {
             Err(error) => return Err(self.roll_back(error)),
         };
         #[cfg(feature = "planted-faults")]
-        let fault = crate::writer::planted::fault();
-        #[cfg(feature = "planted-faults")]
-        if fault.is_some() {
-            // The control of the crash drill: what a careless writer would do.
-            let first = self.position;
-            self.position = position;
-            self.answer(std::mem::take(operations), outcomes, entries);
-            std::thread::park_timeout(Duration::from_millis(20));
-            self.sql.execute_batch("commit").map_err(|error| Stop::Fatal(error.into()))?;
-            let _ = first;
-            return Ok(());
+        if let Some(fault) = planted::fault() {
+            return self.commit_carelessly(fault, std::mem::take(operations), outcomes, entries, position);
         }
         if let Err(error) = self.sql.execute_batch("commit") {
             // Only a full disk or a busy file leaves the transaction open and clean to roll back.
@@ -328,6 +319,32 @@ impl Run {
         }
         self.position = position;
         self.answer(std::mem::take(operations), outcomes, entries);
+        Ok(())
+    }
+
+    /// The control of the crash drill: what a careless writer would do.
+    #[cfg(feature = "planted-faults")]
+    fn commit_carelessly(
+        &mut self,
+        fault: planted::Fault,
+        operations: Vec<Operation>,
+        outcomes: Vec<Outcome>,
+        mut entries: Vec<Entry>,
+        position: Position,
+    ) -> std::result::Result<(), Stop> {
+        let origin = self.origin;
+        self.position = position;
+        let mut late = Vec::new();
+        if fault == planted::Fault::PublishBeforeCommit {
+            // Everybody else sees it now, the sender is answered after the commit.
+            late = planted::withhold_acks(&mut entries);
+        }
+        self.answer(operations, outcomes, entries);
+        std::thread::park_timeout(Duration::from_millis(20));
+        self.sql.execute_batch("commit").map_err(|error| Stop::Fatal(error.into()))?;
+        if !late.is_empty() {
+            (self.on_commit)(Commit { origin, last: position, entries: Vec::new(), answers: late });
+        }
         Ok(())
     }
 
@@ -497,18 +514,50 @@ fn again(error: &Error) -> Error {
 
 #[cfg(feature = "planted-faults")]
 pub mod planted {
-    //! What the crash drill must catch: acknowledging or publishing before the commit.
+    //! What the crash drill must catch: acknowledging or publishing before the commit. In no shipped binary.
 
-    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::sync::OnceLock;
 
-    static EARLY: AtomicBool = AtomicBool::new(false);
+    use stonechat_wire::{Ack, MessageId};
 
-    /// Answers and publishes before committing, from now on.
-    pub fn answer_before_commit() {
-        EARLY.store(true, Ordering::Relaxed);
+    use crate::commit::{Answer, Correlation, Entry};
+
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub enum Fault {
+        AckBeforeCommit,
+        PublishBeforeCommit,
     }
 
-    pub(crate) fn fault() -> Option<()> {
-        EARLY.load(Ordering::Relaxed).then_some(())
+    static FAULT: OnceLock<Fault> = OnceLock::new();
+
+    /// Makes every writer of this process careless from now on.
+    pub fn plant(fault: Fault) {
+        // The first one stays.
+        let _ = FAULT.set(fault);
+    }
+
+    pub(crate) fn fault() -> Option<Fault> {
+        FAULT.get().copied()
+    }
+
+    /// Takes the acks out of entries, to be given later.
+    pub(crate) fn withhold_acks(entries: &mut [Entry]) -> Vec<Answer> {
+        let mut late = Vec::new();
+        for entry in entries {
+            let Entry::Event(event) = entry else { continue };
+            let correlation = std::mem::replace(&mut event.correlation, Correlation(0));
+            let Some(client_id) = event.event.client_id.filter(|_| correlation.0 != 0) else { continue };
+            let ack = Ack {
+                client_id,
+                message_id: Some(MessageId::of(event.event.conversation_id, event.event.seq)),
+                conversation_id: event.event.conversation_id,
+                seq: event.event.seq,
+                timestamp: event.event.timestamp,
+                durability: None,
+                repeated: false,
+            };
+            late.push(Answer { correlation, client_id: Some(client_id), result: Ok(ack) });
+        }
+        late
     }
 }

@@ -187,7 +187,13 @@ pub struct CreateInvite {
 
 impl Default for CreateInvite {
     fn default() -> Self {
-        Self { expires_in_s: seven_days(), uses: twenty_five(), conversations: Vec::new(), role: member(), claims: None }
+        Self {
+            expires_in_s: seven_days(),
+            uses: twenty_five(),
+            conversations: Vec::new(),
+            role: member(),
+            claims: None,
+        }
     }
 }
 

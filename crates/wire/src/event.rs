@@ -42,21 +42,53 @@ pub enum EventBody {
     /// A message got another text.
     Edit(EditBody),
     /// A message was deleted: every text of it is blank from here on, everywhere.
-    Delete { message_id: MessageId, message_seq: Seq },
+    Delete {
+        message_id: MessageId,
+        message_seq: Seq,
+    },
     /// A reaction was added or taken back.
-    Reaction { message_id: MessageId, message_seq: Seq, emoji: String, action: ReactionAction },
+    Reaction {
+        message_id: MessageId,
+        message_seq: Seq,
+        emoji: String,
+        action: ReactionAction,
+    },
     /// A message was pinned or unpinned.
-    Pin { message_id: MessageId, message_seq: Seq, pinned: bool },
+    Pin {
+        message_id: MessageId,
+        message_seq: Seq,
+        pinned: bool,
+    },
     /// The conversation began; its first event.
-    Created { kind: crate::ConversationKind, #[serde(default, skip_serializing_if = "Option::is_none")] name: Option<String> },
-    MemberJoined { user_id: UserId, role: Role },
+    Created {
+        kind: crate::ConversationKind,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        name: Option<String>,
+    },
+    MemberJoined {
+        user_id: UserId,
+        role: Role,
+    },
     /// `from` differs from `user_id` when somebody was removed.
-    MemberLeft { user_id: UserId },
-    RoleChanged { user_id: UserId, role: Role },
-    Renamed { name: String },
-    TopicChanged { topic: String },
-    PostingChanged { posting: crate::Posting },
-    Archived { archived: bool },
+    MemberLeft {
+        user_id: UserId,
+    },
+    RoleChanged {
+        user_id: UserId,
+        role: Role,
+    },
+    Renamed {
+        name: String,
+    },
+    TopicChanged {
+        topic: String,
+    },
+    PostingChanged {
+        posting: crate::Posting,
+    },
+    Archived {
+        archived: bool,
+    },
 }
 
 /// The content of a `message` event.

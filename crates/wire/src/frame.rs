@@ -7,8 +7,8 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::{
-    AccountEntry, ClientId, Code, ConversationId, ConversationRef, Cursor, DeviceId, Event, MarkUnread, MessageId,
-    Presence, Read, Seq, SessionId, SetPresence, Timestamp, UserId, Version,
+    AccountEntry, ClientId, Code, ConversationId, ConversationRef, Cursor, DeviceId, Event, MarkUnread,
+    MessageId, Presence, Read, Seq, SessionId, SetPresence, Timestamp, UserId, Version,
 };
 
 /// The WebSocket subprotocol spoken here.

@@ -3,14 +3,14 @@
 //! Ids, events, frames, REST bodies, error codes and the WebSocket framing that server, client and load
 //! generator share. Pure: no clock, no I/O. A name here is the name on the wire, in SQL and in the docs.
 
-pub mod id;
-pub mod timestamp;
+pub mod account;
+pub mod conversation;
 pub mod error;
 pub mod event;
-pub mod message;
-pub mod conversation;
-pub mod account;
 pub mod frame;
+pub mod id;
+pub mod message;
+pub mod timestamp;
 pub mod websocket;
 
 pub use account::*;

@@ -3,7 +3,9 @@
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::{ClientId, ConversationId, DeviceId, Event, Mentions, MessageId, Seq, Timestamp, UserId, Version};
+use crate::{
+    ClientId, ConversationId, DeviceId, Event, Mentions, MessageId, Seq, Timestamp, UserId, Version,
+};
 
 /// A message with its current text and all that hangs on it, as one viewer sees it.
 #[derive(Clone, Debug, Serialize, Deserialize)]

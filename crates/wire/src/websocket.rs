@@ -105,7 +105,9 @@ impl Decoder {
             return Err(Violation::Protocol);
         }
         match header.opcode {
-            OpCode::Control(Control::Reserved(_)) | OpCode::Data(Data::Reserved(_)) => Err(Violation::Protocol),
+            OpCode::Control(Control::Reserved(_)) | OpCode::Data(Data::Reserved(_)) => {
+                Err(Violation::Protocol)
+            }
             OpCode::Control(_) if length > MAX_CONTROL_BYTES || !header.is_final => Err(Violation::Protocol),
             OpCode::Control(_) => Ok(()),
             OpCode::Data(data) => {
@@ -281,7 +283,10 @@ mod tests {
             let mut out = BytesMut::new();
             put_masked_text(&mut out, text.as_bytes(), [1, 2, 3, 4]);
             let mut decoder = Decoder::new(Side::Server, 70_000);
-            assert_eq!(read_all(&mut decoder, out.to_vec()).unwrap(), vec![format!("{:?}", Incoming::Text(&text))]);
+            assert_eq!(
+                read_all(&mut decoder, out.to_vec()).unwrap(),
+                vec![format!("{:?}", Incoming::Text(&text))]
+            );
         }
     }
 
@@ -312,13 +317,13 @@ mod tests {
     #[test]
     fn w5_protocol_errors() {
         for (frame, violation) in [
-            (vec![0x81, 0x01, b'a'], Violation::Protocol),                // unmasked to a server
-            (vec![0xc1, 0x80, 0, 0, 0, 0], Violation::Protocol),          // RSV1 without an extension
-            (vec![0x83, 0x80, 0, 0, 0, 0], Violation::Protocol),          // reserved opcode
-            (vec![0x09, 0x80, 0, 0, 0, 0], Violation::Protocol),          // fragmented ping
-            (vec![0x89, 0xfe, 0, 126, 0, 0, 0, 0], Violation::Protocol),  // ping over 125 bytes
-            (vec![0x80, 0x80, 0, 0, 0, 0], Violation::Protocol),          // continuation of nothing
-            (vec![0x88, 0x81, 0, 0, 0, 0, 3], Violation::Protocol),       // close with half a code
+            (vec![0x81, 0x01, b'a'], Violation::Protocol), // unmasked to a server
+            (vec![0xc1, 0x80, 0, 0, 0, 0], Violation::Protocol), // RSV1 without an extension
+            (vec![0x83, 0x80, 0, 0, 0, 0], Violation::Protocol), // reserved opcode
+            (vec![0x09, 0x80, 0, 0, 0, 0], Violation::Protocol), // fragmented ping
+            (vec![0x89, 0xfe, 0, 126, 0, 0, 0, 0], Violation::Protocol), // ping over 125 bytes
+            (vec![0x80, 0x80, 0, 0, 0, 0], Violation::Protocol), // continuation of nothing
+            (vec![0x88, 0x81, 0, 0, 0, 0, 3], Violation::Protocol), // close with half a code
             (vec![0x81, 0x81, 0, 0, 0, 0, 0xff], Violation::NotUtf8),
         ] {
             let mut decoder = Decoder::new(Side::Server, 100);

@@ -22,19 +22,28 @@ pub fn local_address(n: usize) -> IpAddr {
     IpAddr::V4(Ipv4Addr::new(127, 0, 0, host))
 }
 
-/// Opens a socket and says `connect`; returns when the server has said it is caught up, with the cursor it gave.
+/// Opens a socket and says `connect`, no more.
 ///
 /// # Errors
-/// What the connection or the server said.
-pub async fn connect(url: &str, n: usize, person: &Person, cursor: Option<Cursor>) -> Result<(Connection, Cursor)> {
+/// What the connection said.
+pub async fn open(url: &str, n: usize, person: &Person, cursor: Option<Cursor>) -> Result<Connection> {
     let options = ConnectOptions {
         local_address: Some(local_address(n)),
         timeout: Duration::from_secs(60),
         ..ConnectOptions::default()
     };
-    let mut connection = Connection::open(url, &options).await?;
+    let connection = Connection::open(url, &options).await?;
     let frame = ClientFrame::Connect(Connect { token: Some(person.token.clone()), ticket: None, cursor });
     connection.send(&frame).await?;
+    Ok(connection)
+}
+
+/// Opens a socket and returns when the server has said it is caught up, with the cursor it gave.
+///
+/// # Errors
+/// What the connection or the server said.
+pub async fn connect(url: &str, n: usize, person: &Person, cursor: Option<Cursor>) -> Result<(Connection, Cursor)> {
+    let mut connection = open(url, n, person, cursor).await?;
     loop {
         match connection.recv().await? {
             Received::Frame(ServerFrame::Control(Control::Reset { cursor })) => return Ok((connection, cursor)),
@@ -54,9 +63,22 @@ pub async fn connect(url: &str, n: usize, person: &Person, cursor: Option<Cursor
 /// # Errors
 /// The first that failed.
 pub async fn connect_all(url: &str, people: &[Person], at_a_time: usize) -> Result<Vec<Connection>> {
+    let opened = connect_all_with_cursors(url, people, at_a_time).await?;
+    Ok(opened.into_iter().map(|(connection, _)| connection).collect())
+}
+
+/// As [`connect_all`], with the cursor each was given.
+///
+/// # Errors
+/// The first that failed.
+pub async fn connect_all_with_cursors(
+    url: &str,
+    people: &[Person],
+    at_a_time: usize,
+) -> Result<Vec<(Connection, Cursor)>> {
     use futures_util::stream::{StreamExt, TryStreamExt};
     let opened = futures_util::stream::iter(people.iter().enumerate())
-        .map(|(n, person)| async move { connect(url, n, person, None).await.map(|(connection, _)| connection) })
+        .map(|(n, person)| connect(url, n, person, None))
         .buffered(at_a_time)
         .try_collect();
     opened.await

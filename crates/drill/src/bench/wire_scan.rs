@@ -46,6 +46,11 @@ pub fn text_after<'a>(payload: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
     Some(&rest[..end])
 }
 
+/// Whether a payload holds a text.
+pub fn contains(payload: &[u8], text: &[u8]) -> bool {
+    find(payload, text).is_some()
+}
+
 fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
     let first = *needle.first()?;
     let mut from = 0;
