@@ -11,7 +11,6 @@ pub mod storm;
 pub mod syncing;
 pub mod replay;
 
-
 /// Bytes of every text sent.
 pub const TEXT_BYTES: usize = 100;
 pub mod run;

@@ -125,7 +125,8 @@ fn operations<'a>(history: &'a History, report: &mut Report) -> Operations<'a> {
 
 fn log(history: &History, operations: &Operations<'_>, report: &mut Report) -> Places {
     let mut places = Places::new();
-    let known: HashMap<ClientId, &Operation<'_>> = operations.iter().map(|((_, id), operation)| (*id, operation)).collect();
+    let known: HashMap<ClientId, &Operation<'_>> =
+        operations.iter().map(|((_, id), operation)| (*id, operation)).collect();
     for (conversation, entries) in &history.log {
         for pair in entries.windows(2) {
             if pair[1].seq != pair[0].seq + 1 {
@@ -177,7 +178,10 @@ fn observations(history: &History, places: &Places, report: &mut Report) {
         match places.get(&delivery.client_id) {
             None => report.violation(
                 Invariant::CommittedFirst,
-                format!("device {} saw {} at {}, which was never committed", delivery.device, delivery.client_id, delivery.seq),
+                format!(
+                    "device {} saw {} at {}, which was never committed",
+                    delivery.device, delivery.client_id, delivery.seq
+                ),
             ),
             Some((conversation, entry)) => {
                 let same = *conversation == delivery.conversation
@@ -186,7 +190,10 @@ fn observations(history: &History, places: &Places, report: &mut Report) {
                 if !same {
                     report.violation(
                         Invariant::DenseOrder,
-                        format!("device {} saw {} at {}, the log has it at {}", delivery.device, delivery.client_id, delivery.seq, entry.seq),
+                        format!(
+                            "device {} saw {} at {}, the log has it at {}",
+                            delivery.device, delivery.client_id, delivery.seq, entry.seq
+                        ),
                     );
                 }
             }
@@ -256,9 +263,9 @@ fn whole(history: &History, report: &mut Report) {
     for observer in &history.observers {
         let seen = seen.get(&(observer.device, observer.conversation));
         let entries = history.log.get(&observer.conversation).map(Vec::as_slice).unwrap_or_default();
-        let missing = entries
-            .iter()
-            .filter(|entry| entry.seq >= observer.from_seq && !seen.is_some_and(|seen| seen.contains(&entry.seq)));
+        let missing = entries.iter().filter(|entry| {
+            entry.seq >= observer.from_seq && !seen.is_some_and(|seen| seen.contains(&entry.seq))
+        });
         let missing: Vec<u64> = missing.map(|entry| entry.seq).collect();
         if let Some(first) = missing.first() {
             report.violation(

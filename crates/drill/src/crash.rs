@@ -64,7 +64,8 @@ pub async fn power(plan: &Plan) -> Result<Report> {
 async fn run(plan: &Plan, base: &Path, mut ending: Ending<'_>) -> Result<Report> {
     let directory = base.join(format!("stonechat-drill-{}-{}", std::process::id(), plan.seed));
     std::fs::create_dir_all(&directory)?;
-    let mut arguments = vec!["--limits".to_owned(), "bench".to_owned(), "--durability".to_owned(), plan.durability.clone()];
+    let mut arguments =
+        vec!["--limits".to_owned(), "bench".to_owned(), "--durability".to_owned(), plan.durability.clone()];
     if let Some(fault) = &plan.planted_fault {
         arguments.extend(["--planted-fault".to_owned(), fault.clone()]);
     }

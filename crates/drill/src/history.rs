@@ -25,7 +25,10 @@ pub struct Attempt {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Outcome {
-    Acked { seq: u64, at_us: u64 },
+    Acked {
+        seq: u64,
+        at_us: u64,
+    },
     Refused,
     /// The connection ended before an answer.
     Unknown,

@@ -35,7 +35,8 @@ pub fn raw_broadcast(connections: usize, frame_bytes: usize, frames: usize) -> s
     let stop = Arc::new(AtomicBool::new(false));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let (counted, stopping) = (received.clone(), stop.clone());
-    let receivers = std::thread::spawn(move || runtime.block_on(receive(address, connections, counted, stopping)));
+    let receivers =
+        std::thread::spawn(move || runtime.block_on(receive(address, connections, counted, stopping)));
     let mut sockets = Vec::with_capacity(connections);
     for _ in 0..connections {
         let (socket, _) = listener.accept()?;
@@ -192,7 +193,13 @@ fn write_batch(
             "insert into requests (device, client_id, conversation, seq, body_hash, created_at) \
              values (?1, ?2, ?1, ?3, ?4, ?5) on conflict (device, client_id) do nothing",
         )?
-        .execute((key, client_id.as_bytes().as_slice(), *seq, *position * 7_919, 1_700_000_000_000_i64))?;
+        .execute((
+            key,
+            client_id.as_bytes().as_slice(),
+            *seq,
+            *position * 7_919,
+            1_700_000_000_000_i64,
+        ))?;
         sql.prepare_cached(
             "insert into versions (conversation, message_seq, seq, content) values (?1, ?2, ?2, ?3)",
         )?
@@ -215,6 +222,7 @@ fn write_batch(
         )?
         .execute((key, seq))?;
     }
-    sql.prepare_cached("update origins set position = ?1 where id = 1 and closing is null")?.execute([*position])?;
+    sql.prepare_cached("update origins set position = ?1 where id = 1 and closing is null")?
+        .execute([*position])?;
     sql.execute_batch("commit")
 }

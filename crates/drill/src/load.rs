@@ -59,7 +59,9 @@ impl Load {
 
     /// Whether every client holds every conversation up to its head.
     pub fn is_quiet(&self, heads: &[u64]) -> bool {
-        self.heads.iter().all(|held| held.iter().zip(heads).all(|(held, head)| held.load(Ordering::Relaxed) >= *head))
+        self.heads
+            .iter()
+            .all(|held| held.iter().zip(heads).all(|(held, head)| held.load(Ordering::Relaxed) >= *head))
     }
 
     fn now_us(&self) -> u64 {
@@ -115,7 +117,10 @@ impl Client {
     }
 
     /// Runs until it is aborted from outside by `finished`; gives what it recorded.
-    pub async fn run(mut self, mut finished: tokio::sync::watch::Receiver<bool>) -> (Vec<Attempt>, Vec<Delivery>) {
+    pub async fn run(
+        mut self,
+        mut finished: tokio::sync::watch::Receiver<bool>,
+    ) -> (Vec<Attempt>, Vec<Delivery>) {
         loop {
             tokio::select! {
                 biased;
@@ -148,7 +153,8 @@ impl Client {
     fn compose(&mut self) -> Sent {
         let conversation = self.random.random_range(0..self.load.conversations.len() as u32);
         self.serial += 1;
-        let text = format!("{:<100}", format!("{} {} {}", self.number, self.serial, self.random.random::<u64>()));
+        let text =
+            format!("{:<100}", format!("{} {} {}", self.number, self.serial, self.random.random::<u64>()));
         let client_id = ClientId::new();
         let id = self.load.conversations[conversation as usize];
         Sent {
@@ -264,7 +270,9 @@ impl Heard {
         let conversation = || text(br#""conversation_id":""#)?.try_into().ok();
         match wire_scan::kind(payload) {
             Kind::Ack => {
-                if let (Some(id), Some(conversation), Some(seq)) = (client_id(), conversation(), wire_scan::seq(payload)) {
+                if let (Some(id), Some(conversation), Some(seq)) =
+                    (client_id(), conversation(), wire_scan::seq(payload))
+                {
                     self.acks.push((id, conversation, seq));
                 }
             }
@@ -278,7 +286,8 @@ impl Heard {
             }
             Kind::Error => self.errors.extend(client_id()),
             Kind::Cursor | Kind::Reset => {
-                let cursor = text(br#""cursor":""#).and_then(|cursor| String::from_utf8(cursor.to_vec()).ok());
+                let cursor =
+                    text(br#""cursor":""#).and_then(|cursor| String::from_utf8(cursor.to_vec()).ok());
                 self.cursor = cursor.map(Cursor);
             }
             Kind::Heartbeat => self.heartbeat = true,
@@ -317,8 +326,11 @@ pub fn read_log(database: &std::path::Path, load: &Load, history: &mut History) 
 pub fn observers(load: &Load, first_seq: u64) -> Vec<Observer> {
     let clients = 0..load.heads.len() as u32;
     let all = |device| {
-        (0..load.conversations.len() as u32)
-            .map(move |conversation| Observer { device, conversation, from_seq: first_seq })
+        (0..load.conversations.len() as u32).map(move |conversation| Observer {
+            device,
+            conversation,
+            from_seq: first_seq,
+        })
     };
     clients.flat_map(all).collect()
 }

@@ -51,7 +51,10 @@ impl Disk {
     ///
     /// # Errors
     /// When the kernel refuses.
-    #[expect(unsafe_code, reason = "an ioctl has no safe form; the pointer outlives the call and has the size it reads")]
+    #[expect(
+        unsafe_code,
+        reason = "an ioctl has no safe form; the pointer outlives the call and has the size it reads"
+    )]
     pub fn cut(&self) -> std::io::Result<()> {
         let directory = File::open(&self.mount)?;
         let flag = NOLOGFLUSH;

@@ -132,7 +132,9 @@ async fn said_key(child: &mut Child) -> std::io::Result<Option<String>> {
         }
         Err(std::io::Error::other("the server ended before it was ready"))
     };
-    tokio::time::timeout(START_DEADLINE, read).await.map_err(|_| std::io::Error::other("the server said nothing"))??;
+    tokio::time::timeout(START_DEADLINE, read)
+        .await
+        .map_err(|_| std::io::Error::other("the server said nothing"))??;
     Ok(key)
 }
 

@@ -114,7 +114,8 @@ impl Stage {
                 prefix: format!("b{}", self.prefix),
             };
             let made = self.admin.create_bench_users(&wanted).await?.users;
-            people.extend(made.into_iter().map(|DeviceToken { user_id, token, .. }| Person { user_id, token }));
+            people
+                .extend(made.into_iter().map(|DeviceToken { user_id, token, .. }| Person { user_id, token }));
         }
         Ok(people)
     }

@@ -13,8 +13,8 @@ use stonechat_store::key::Actor;
 use stonechat_store::setup::{self, FirstAdmin};
 use stonechat_store::{Error, Readers, Result, Writer, invite};
 use stonechat_wire::{
-    AcceptInvite, Code, ConversationRef, CreateInvite, DeviceToken, Invite, InviteInfo, ServerRole, Setup, SignedIn,
-    Timestamp, UserId,
+    AcceptInvite, Code, ConversationRef, CreateInvite, DeviceToken, Invite, InviteInfo, ServerRole, Setup,
+    SignedIn, Timestamp, UserId,
 };
 
 use crate::config::Settings;
@@ -84,7 +84,8 @@ impl Auth {
         }
         let claims = self.tokens.verify(text).ok_or_else(refused)?;
         let found = self.readers.read(move |sql| account::device_by_id(sql, claims.device_id)).await?;
-        let FoundDevice { actor, role } = found.filter(|found| found.actor.user_id == claims.user_id).ok_or_else(refused)?;
+        let FoundDevice { actor, role } =
+            found.filter(|found| found.actor.user_id == claims.user_id).ok_or_else(refused)?;
         Ok(SignedInDevice { actor, role, expires_at: Some(claims.expires_at) })
     }
 
@@ -145,7 +146,13 @@ impl Auth {
     ///
     /// # Errors
     /// `wrong_credentials`, for an unknown handle as for a wrong password; `rate_limited` after too many failures.
-    pub(crate) async fn log_in(&self, handle: &str, password: &str, device: Option<&str>, peer: IpAddr) -> Result<SignedIn> {
+    pub(crate) async fn log_in(
+        &self,
+        handle: &str,
+        password: &str,
+        device: Option<&str>,
+        peer: IpAddr,
+    ) -> Result<SignedIn> {
         let handle = handle.trim().to_lowercase();
         self.throttle.check(peer, &handle)?;
         let wanted = handle.clone();
@@ -169,7 +176,8 @@ impl Auth {
     pub(crate) async fn refresh(&self, refresh_token: &str) -> Result<SignedIn> {
         let next = self.tokens.successor(refresh_token);
         let expires_at = Timestamp::now().plus(SESSION_LASTS);
-        let refreshed = self.writer.refresh(token::hash(refresh_token), token::hash(&next), expires_at).await?;
+        let refreshed =
+            self.writer.refresh(token::hash(refresh_token), token::hash(&next), expires_at).await?;
         let (Refreshed::Rotated(device) | Refreshed::Again(device)) = refreshed;
         self.signed_in(device.actor, next, None)
     }
@@ -186,7 +194,13 @@ impl Auth {
     ///
     /// # Errors
     /// `wrong_credentials`, `rate_limited`, what is wrong with the new password.
-    pub(crate) async fn change_password(&self, actor: Actor, current: &str, new: &str, peer: IpAddr) -> Result<()> {
+    pub(crate) async fn change_password(
+        &self,
+        actor: Actor,
+        current: &str,
+        new: &str,
+        peer: IpAddr,
+    ) -> Result<()> {
         let account = actor.user_id.to_string();
         self.throttle.check(peer, &account)?;
         let hash = self.readers.read(move |sql| account::password_hash(sql, actor.user)).await?;
@@ -213,8 +227,15 @@ impl Auth {
     ///
     /// # Errors
     /// `forbidden`, `not_found`.
-    pub(crate) async fn create_invite(&self, actor: Actor, wanted: CreateInvite, base: &str) -> Result<Invite> {
-        if wanted.expires_in_s == Some(0) || wanted.expires_in_s.is_some_and(|seconds| seconds > 366 * 24 * 3600) {
+    pub(crate) async fn create_invite(
+        &self,
+        actor: Actor,
+        wanted: CreateInvite,
+        base: &str,
+    ) -> Result<Invite> {
+        if wanted.expires_in_s == Some(0)
+            || wanted.expires_in_s.is_some_and(|seconds| seconds > 366 * 24 * 3600)
+        {
             return Err(Error::invalid("expires_in_s", "between 1 second and 366 days, or null"));
         }
         if wanted.uses.is_some_and(|uses| uses == 0 || uses > 10_000) {
@@ -226,7 +247,9 @@ impl Auth {
         let secret = token::invite();
         let new = NewInvite {
             token_hash: token::hash(&secret),
-            expires_at: wanted.expires_in_s.map(|seconds| Timestamp::now().plus(Duration::from_secs(seconds))),
+            expires_at: wanted
+                .expires_in_s
+                .map(|seconds| Timestamp::now().plus(Duration::from_secs(seconds))),
             uses: wanted.uses,
             conversations: wanted.conversations.clone(),
             role: wanted.role,
@@ -267,7 +290,12 @@ impl Auth {
     ///
     /// # Errors
     /// `not_found`, the `invite_…` codes, `handle_taken`; what is wrong with the form.
-    pub(crate) async fn accept_invite(&self, secret: &str, form: AcceptInvite, peer: IpAddr) -> Result<SignedIn> {
+    pub(crate) async fn accept_invite(
+        &self,
+        secret: &str,
+        form: AcceptInvite,
+        peer: IpAddr,
+    ) -> Result<SignedIn> {
         // A dead invitation is told before the form is looked at.
         self.invite_info(secret, peer).await?;
         let missing = |field| move || Error::invalid(field, "missing");
@@ -304,11 +332,21 @@ impl Auth {
         Ok((NewDevice { name, refresh_hash: token::hash(&refresh_token), refresh_expires_at }, refresh_token))
     }
 
-    fn arrived(&self, arrived: Arrived, refresh_token: String, open: Option<ConversationRef>) -> Result<SignedIn> {
+    fn arrived(
+        &self,
+        arrived: Arrived,
+        refresh_token: String,
+        open: Option<ConversationRef>,
+    ) -> Result<SignedIn> {
         self.signed_in(arrived.device.actor, refresh_token, open)
     }
 
-    fn signed_in(&self, actor: Actor, refresh_token: String, open: Option<ConversationRef>) -> Result<SignedIn> {
+    fn signed_in(
+        &self,
+        actor: Actor,
+        refresh_token: String,
+        open: Option<ConversationRef>,
+    ) -> Result<SignedIn> {
         let (access_token, lives) = self.tokens.issue(actor.user_id, actor.device_id)?;
         Ok(SignedIn {
             user_id: actor.user_id,

@@ -122,7 +122,10 @@ impl Settings {
             return Err(Nonsense::NoHeartbeat);
         }
         if self.heartbeat_timeout_s <= self.heartbeat_s {
-            return Err(Nonsense::TimeoutTooShort { heartbeat: self.heartbeat_s, timeout: self.heartbeat_timeout_s });
+            return Err(Nonsense::TimeoutTooShort {
+                heartbeat: self.heartbeat_s,
+                timeout: self.heartbeat_timeout_s,
+            });
         }
         if let Some(url) = &self.url
             && (!(url.starts_with("http://") || url.starts_with("https://")) || url.ends_with('/'))
@@ -193,7 +196,10 @@ mod tests {
     fn op_02_a_public_address_needs_a_word() {
         let public = SocketAddr::from(([192, 0, 2, 1], 80));
         let text = refusal(|settings| settings.listen = public);
-        assert!(text.contains("--behind-proxy") && text.contains("--insecure-http") && text.contains("TLS"), "{text}");
+        assert!(
+            text.contains("--behind-proxy") && text.contains("--insecure-http") && text.contains("TLS"),
+            "{text}"
+        );
         assert_eq!(refusal(|settings| (settings.listen, settings.insecure_http) = (public, true)), "");
         assert_eq!(refusal(|settings| (settings.listen, settings.behind_proxy) = (public, true)), "");
         assert_eq!(refusal(|_| ()), "");

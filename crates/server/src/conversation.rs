@@ -15,8 +15,9 @@ use stonechat_store::read_position::Reading;
 use stonechat_store::timeline::Viewer;
 use stonechat_store::{Durability, Error, Readers, Refusal, Result, UserKey, Writer, people, reader};
 use stonechat_wire::{
-    Ack, ChangeConversation, ClientId, Code, ConversationKind, ConversationRef, CreateConversation, DeleteMessage,
-    EditMessage, MAX_CONTENT_BYTES, MarkUnread, PinMessage, Posting, React, Read, ReadPosition, SendMessage, Seq, UserId,
+    Ack, ChangeConversation, ClientId, Code, ConversationKind, ConversationRef, CreateConversation,
+    DeleteMessage, EditMessage, MAX_CONTENT_BYTES, MarkUnread, PinMessage, Posting, React, Read,
+    ReadPosition, SendMessage, Seq, UserId,
 };
 use tokio::sync::oneshot;
 
@@ -68,7 +69,12 @@ impl Conversations {
     ///
     /// # Errors
     /// `invalid`, `too_large`, naming the field.
-    pub(crate) fn draft(&self, actor: Actor, message: SendMessage, correlation: Correlation) -> Result<Draft> {
+    pub(crate) fn draft(
+        &self,
+        actor: Actor,
+        message: SendMessage,
+        correlation: Correlation,
+    ) -> Result<Draft> {
         let client_id = message.client_id.ok_or_else(|| Error::invalid("client_id", "missing"))?;
         let target = match (message.conversation_id, message.to) {
             (Some(reference), None) => target(reference),
@@ -142,12 +148,18 @@ impl Conversations {
 
     /// # Errors
     /// What the shape or the store refused.
-    pub(crate) async fn edit(&self, actor: Actor, edit: EditMessage, correlation: Correlation) -> Result<Ack> {
+    pub(crate) async fn edit(
+        &self,
+        actor: Actor,
+        edit: EditMessage,
+        correlation: Correlation,
+    ) -> Result<Ack> {
         check_text(&edit.content, edit.content_type.as_deref(), edit.metadata.as_deref())?;
         if edit.version.len() > 100 {
             return Err(Error::invalid("version", "too many devices"));
         }
-        let amendment = amendment(actor, edit.client_id, edit.conversation_id, edit.message_seq, correlation)?;
+        let amendment =
+            amendment(actor, edit.client_id, edit.conversation_id, edit.message_seq, correlation)?;
         let found = mentions::find(&edit.content);
         let change = Change::Edit(Edit {
             mentioned: self.people(found.handles).await?,
@@ -163,9 +175,15 @@ impl Conversations {
 
     /// # Errors
     /// What the store refused.
-    pub(crate) async fn delete(&self, actor: Actor, delete: DeleteMessage, correlation: Correlation) -> Result<Ack> {
+    pub(crate) async fn delete(
+        &self,
+        actor: Actor,
+        delete: DeleteMessage,
+        correlation: Correlation,
+    ) -> Result<Ack> {
         let DeleteMessage { client_id, conversation_id, message_seq } = delete;
-        let amendment = amendment(actor, Some(client_id), Some(conversation_id), Some(message_seq), correlation)?;
+        let amendment =
+            amendment(actor, Some(client_id), Some(conversation_id), Some(message_seq), correlation)?;
         self.amend(amendment, Change::Delete).await
     }
 
@@ -177,7 +195,8 @@ impl Conversations {
         if emoji.is_empty() || emoji.len() > MAX_EMOJI_BYTES || emoji.chars().any(odd) {
             return Err(Error::invalid("emoji", "one emoji or :name:, at most 64 bytes"));
         }
-        let amendment = amendment(actor, react.client_id, react.conversation_id, react.message_seq, correlation)?;
+        let amendment =
+            amendment(actor, react.client_id, react.conversation_id, react.message_seq, correlation)?;
         self.amend(amendment, Change::React { emoji, action: react.action }).await
     }
 
@@ -201,7 +220,13 @@ impl Conversations {
     /// `overloaded` while too much waits; what the store refuses comes with the commit.
     pub(crate) fn read(&self, actor: Actor, read: Read, correlation: Correlation) -> Result<()> {
         let position = ReadPosition { read_generation: read.read_generation, read_seq: read.read_seq };
-        let reading = Reading { actor, target: target(read.conversation_id), thread: read.thread, position, correlation };
+        let reading = Reading {
+            actor,
+            target: target(read.conversation_id),
+            thread: read.thread,
+            position,
+            correlation,
+        };
         if self.writer.read(reading) { Ok(()) } else { Err(Error::refused(Code::Overloaded)) }
     }
 
@@ -258,7 +283,8 @@ impl Conversations {
                 (Some(check_channel_handle(&handle)?), create.posting.unwrap_or(Posting::Everyone))
             }
         };
-        let new = NewConversation { kind: create.kind, name, handle, topic, posting, members: create.members };
+        let new =
+            NewConversation { kind: create.kind, name, handle, topic, posting, members: create.members };
         self.writer.create_conversation(actor, new).await
     }
 
@@ -399,7 +425,10 @@ mod tests {
     #[test]
     fn o6_texts_that_are_refused() {
         assert!(check_text("hello", None, None).is_ok());
-        assert_eq!(check_text(&"x".repeat(MAX_CONTENT_BYTES + 1), None, None).unwrap_err().code(), Code::TooLarge);
+        assert_eq!(
+            check_text(&"x".repeat(MAX_CONTENT_BYTES + 1), None, None).unwrap_err().code(),
+            Code::TooLarge
+        );
         for bad in ["", " \n", "a\0b"] {
             assert_eq!(check_text(bad, None, None).unwrap_err().code(), Code::Invalid, "{bad:?}");
         }

@@ -156,7 +156,8 @@ async fn import(
             write(writer, &mut batch, &mut roots, summary, &bar).await?;
             waiting.clear();
         }
-        let (Some(actor), Some(channel)) = (people.get(&handle(&row.sender)), channels.get(&row.channel)) else {
+        let (Some(actor), Some(channel)) = (people.get(&handle(&row.sender)), channels.get(&row.channel))
+        else {
             continue;
         };
         let root = roots.get(&topic).copied();
@@ -244,7 +245,8 @@ async fn channels(
 
 /// A sender's name as a handle: what does not fit becomes `-`.
 fn handle(sender: &str) -> String {
-    let fits = |c: char| if c.is_ascii_alphanumeric() || "._-".contains(c) { c.to_ascii_lowercase() } else { '-' };
+    let fits =
+        |c: char| if c.is_ascii_alphanumeric() || "._-".contains(c) { c.to_ascii_lowercase() } else { '-' };
     let handle: String = sender.chars().map(fits).take(32).collect();
     let handle = handle.trim_start_matches(['.', '_', '-']);
     if handle.is_empty() { "somebody".to_owned() } else { handle.to_owned() }
@@ -258,6 +260,7 @@ fn progress(count: usize, quiet: bool) -> ProgressBar {
     if quiet {
         return ProgressBar::hidden();
     }
-    let style = ProgressStyle::with_template("  {bar:40} {human_pos}/{human_len} messages · {per_sec} · {eta} left");
+    let style =
+        ProgressStyle::with_template("  {bar:40} {human_pos}/{human_len} messages · {per_sec} · {eta} left");
     ProgressBar::new(count as u64).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }

@@ -85,7 +85,10 @@ fn announce(server: &serve::Server, data: &str) {
     // A terminal gets lines for people; a pipe the same facts on one line each.
     let _ = writeln!(out, "stonechat {version}   data {data}");
     if let Some(link) = &server.setup_link {
-        let _ = writeln!(out, "\n  open this once to create the first admin (valid 30 min, one use)\n  → {link}\n");
+        let _ = writeln!(
+            out,
+            "\n  open this once to create the first admin (valid 30 min, one use)\n  → {link}\n"
+        );
     }
     let _ = writeln!(out, "  web        http://{}", server.address);
     let _ = writeln!(out, "ready in {ready:.2} s · Ctrl+C stops");

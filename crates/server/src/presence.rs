@@ -12,9 +12,7 @@ use stonechat_store::commit::{Correlation, MemberChange};
 use stonechat_store::key::Actor;
 use stonechat_store::people::PresenceRow;
 use stonechat_store::{ConversationKey, Error, Readers, UserKey, Writer, people, reader};
-use stonechat_wire::{
-    Code, Control, PresenceCount, PresenceList, PresenceStatus, Subscription, UserId,
-};
+use stonechat_wire::{Code, Control, PresenceCount, PresenceList, PresenceStatus, Subscription, UserId};
 use tokio::time::Instant;
 
 use crate::router::registry::{Session, SessionKind};
@@ -99,8 +97,15 @@ impl Presence {
             Ok(rows)
         });
         let rows = rows.await?;
-        let hidden = |id| stonechat_wire::Presence { user_id: id, status: PresenceStatus::Offline, last_seen_at: None };
-        Ok(users.into_iter().map(|id| rows.get(&id).map_or_else(|| hidden(id), |row| self.shown(row))).collect())
+        let hidden = |id| stonechat_wire::Presence {
+            user_id: id,
+            status: PresenceStatus::Offline,
+            last_seen_at: None,
+        };
+        Ok(users
+            .into_iter()
+            .map(|id| rows.get(&id).map_or_else(|| hidden(id), |row| self.shown(row)))
+            .collect())
     }
 
     /// Presence of a conversation's members; of a large one only how many are online.
@@ -144,7 +149,11 @@ impl Presence {
     ///
     /// # Errors
     /// `not_found` for people the viewer does not know and conversations they are not in; `invalid` for too many.
-    pub(crate) async fn subscribe(&self, session: &Session, wanted: Subscription) -> stonechat_store::Result<()> {
+    pub(crate) async fn subscribe(
+        &self,
+        session: &Session,
+        wanted: Subscription,
+    ) -> stonechat_store::Result<()> {
         let (people, large) = self.resolve(session.actor.user, wanted, true).await?;
         let users: Vec<_> = people.iter().map(|row| row.user).collect();
         let mut counts = Vec::new();
@@ -170,7 +179,11 @@ impl Presence {
     ///
     /// # Errors
     /// A failure of the store.
-    pub(crate) async fn unsubscribe(&self, session: &Session, wanted: Subscription) -> stonechat_store::Result<()> {
+    pub(crate) async fn unsubscribe(
+        &self,
+        session: &Session,
+        wanted: Subscription,
+    ) -> stonechat_store::Result<()> {
         let (people, large) = self.resolve(session.actor.user, wanted, false).await?;
         let users: Vec<_> = people.iter().map(|row| row.user).collect();
         let mut board = self.board.lock();
@@ -181,7 +194,12 @@ impl Presence {
         Ok(())
     }
 
-    async fn resolve(&self, viewer: UserKey, wanted: Subscription, strict: bool) -> stonechat_store::Result<Resolved> {
+    async fn resolve(
+        &self,
+        viewer: UserKey,
+        wanted: Subscription,
+        strict: bool,
+    ) -> stonechat_store::Result<Resolved> {
         if wanted.users.len() > board::MAX_SUBSCRIBED || wanted.conversations.len() > MAX_ASKED {
             return Err(Error::invalid("users", "too many"));
         }
@@ -261,7 +279,8 @@ impl Presence {
                 Ok((strangers, people::presence_rows(sql, &changed)?, members))
             })
             .await?;
-        let mut told: HashMap<Correlation, (Vec<stonechat_wire::Presence>, Vec<PresenceCount>)> = HashMap::new();
+        let mut told: HashMap<Correlation, (Vec<stonechat_wire::Presence>, Vec<PresenceCount>)> =
+            HashMap::new();
         for watch in strangers {
             self.board.lock().unwatch(watch.session, &[watch.user]);
         }

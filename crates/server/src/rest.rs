@@ -123,16 +123,17 @@ impl<T: DeserializeOwned> FromRequest<App> for Json<T> {
 
     async fn from_request(request: Request, _: &App) -> Result<Self> {
         check_json(request.headers())?;
-        let too_large = || Error {
-            code: Code::TooLarge,
-            params: json!({"limit": MAX_BODY_BYTES}),
-            retry_after_ms: None,
-        };
+        let too_large =
+            || Error { code: Code::TooLarge, params: json!({"limit": MAX_BODY_BYTES}), retry_after_ms: None };
         let length = request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
-        if length.and_then(|length| length.parse::<usize>().ok()).is_some_and(|length| length > MAX_BODY_BYTES) {
+        if length
+            .and_then(|length| length.parse::<usize>().ok())
+            .is_some_and(|length| length > MAX_BODY_BYTES)
+        {
             return Err(too_large());
         }
-        let body = axum::body::to_bytes(request.into_body(), MAX_BODY_BYTES).await.map_err(|_| too_large())?;
+        let body =
+            axum::body::to_bytes(request.into_body(), MAX_BODY_BYTES).await.map_err(|_| too_large())?;
         Self::parse(&body)
     }
 }
@@ -140,7 +141,8 @@ impl<T: DeserializeOwned> FromRequest<App> for Json<T> {
 /// A body is JSON and says so.
 pub(crate) fn check_json(headers: &HeaderMap) -> Result<()> {
     let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
-    let is_json = kind.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json"));
+    let is_json =
+        kind.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json"));
     if is_json { Ok(()) } else { Err(Code::UnsupportedMediaType.into()) }
 }
 
@@ -244,7 +246,9 @@ impl IdempotencyKey {
     /// fresh id: it is then not protected against being repeated.
     pub(crate) fn or(self, client_id: Option<ClientId>) -> Result<ClientId> {
         match (self.0, client_id) {
-            (Some(key), Some(id)) if key != id => Err(Error::invalid("client_id", "differs from Idempotency-Key")),
+            (Some(key), Some(id)) if key != id => {
+                Err(Error::invalid("client_id", "differs from Idempotency-Key"))
+            }
             (key, id) => Ok(key.or(id).unwrap_or_default()),
         }
     }

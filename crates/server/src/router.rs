@@ -177,7 +177,12 @@ impl Task {
         registry.offer_cursors(sealer, &delivery.told(registry.applied()), second);
     }
 
-    async fn apply(&self, commit: Commit, delivery: &mut deliver::Delivery, receipts: &mut receipts::Receipts) {
+    async fn apply(
+        &self,
+        commit: Commit,
+        delivery: &mut deliver::Delivery,
+        receipts: &mut receipts::Receipts,
+    ) {
         delivery.load_members(&self.readers, &commit).await;
         for entry in &commit.entries {
             match entry {
@@ -216,7 +221,12 @@ pub(crate) fn session_id() -> SessionId {
 }
 
 /// The code of an error as an `error` frame.
-pub(crate) fn error_frame(code: Code, params: serde_json::Value, client_id: Option<stonechat_wire::ClientId>) -> Bytes {
-    let retry_after_ms = matches!(code, Code::Overloaded | Code::Unavailable | Code::RateLimited).then_some(1_000);
+pub(crate) fn error_frame(
+    code: Code,
+    params: serde_json::Value,
+    client_id: Option<stonechat_wire::ClientId>,
+) -> Bytes {
+    let retry_after_ms =
+        matches!(code, Code::Overloaded | Code::Unavailable | Code::RateLimited).then_some(1_000);
     encode::control(&Control::Error(stonechat_wire::ErrorFrame { code, params, retry_after_ms, client_id }))
 }

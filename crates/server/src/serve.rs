@@ -116,7 +116,8 @@ pub async fn start(settings: Settings) -> Result<Server, Error> {
     tasks.spawn(typing.clone().expire());
 
     let listener = listen(settings.listen)?;
-    let address = listener.local_addr().map_err(|source| Error::Listen { address: settings.listen, source })?;
+    let address =
+        listener.local_addr().map_err(|source| Error::Listen { address: settings.listen, source })?;
     let setup_link = auth.setup_link(address).await?;
     let conversations = Conversations::new(writer.clone(), readers.clone(), &settings);
     let stop = CancellationToken::new();
@@ -257,7 +258,10 @@ impl DataLock {
         if file.try_lock().is_err() {
             let mut pid = String::new();
             file.read_to_string(&mut pid).map_err(problem)?;
-            return Err(Error::Held { directory: directory.display().to_string(), pid: pid.trim().to_owned() });
+            return Err(Error::Held {
+                directory: directory.display().to_string(),
+                pid: pid.trim().to_owned(),
+            });
         }
         file.set_len(0).map_err(problem)?;
         writeln!(file, "{}", std::process::id()).map_err(problem)?;

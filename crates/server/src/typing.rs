@@ -12,7 +12,9 @@ use smallvec::SmallVec;
 use stonechat_store::commit::{Correlation, MemberChange};
 use stonechat_store::reader::{self, View};
 use stonechat_store::{ConversationKey, Error, Readers, UserKey, people};
-use stonechat_wire::{Code, Control, ConversationId, ConversationRef, Seq, Typing as Signal, TypingAction, UserId};
+use stonechat_wire::{
+    Code, Control, ConversationId, ConversationRef, Seq, Typing as Signal, TypingAction, UserId,
+};
 use tokio::time::Instant;
 
 use crate::router::registry::Session;
@@ -109,7 +111,11 @@ impl Typing {
     ///
     /// # Errors
     /// `not_found` for the first they are not in; nothing is watched then.
-    pub(crate) async fn subscribe(&self, session: &Session, wanted: &[ConversationRef]) -> stonechat_store::Result<()> {
+    pub(crate) async fn subscribe(
+        &self,
+        session: &Session,
+        wanted: &[ConversationRef],
+    ) -> stonechat_store::Result<()> {
         if wanted.is_empty() {
             return Ok(());
         }
@@ -121,7 +127,11 @@ impl Typing {
     ///
     /// # Errors
     /// `not_found` for a conversation the user is not in.
-    pub(crate) async fn unsubscribe(&self, session: &Session, wanted: &[ConversationRef]) -> stonechat_store::Result<()> {
+    pub(crate) async fn unsubscribe(
+        &self,
+        session: &Session,
+        wanted: &[ConversationRef],
+    ) -> stonechat_store::Result<()> {
         if wanted.is_empty() {
             return Ok(());
         }
@@ -130,7 +140,11 @@ impl Typing {
         Ok(())
     }
 
-    async fn keys(&self, user: UserKey, wanted: &[ConversationRef]) -> stonechat_store::Result<Vec<ConversationKey>> {
+    async fn keys(
+        &self,
+        user: UserKey,
+        wanted: &[ConversationRef],
+    ) -> stonechat_store::Result<Vec<ConversationKey>> {
         if wanted.len() > MAX_WATCHED {
             return Err(Error::invalid("conversations", "too many"));
         }
@@ -192,7 +206,8 @@ impl Board {
             writing.relayed_at = now;
         } else if self.typing.len() < MAX_TYPING {
             let user_id = session.actor.user_id;
-            let writing = Writing { conversation_id: view.id, user_id, relayed_at: now, ends_at, hidden_from };
+            let writing =
+                Writing { conversation_id: view.id, user_id, relayed_at: now, ends_at, hidden_from };
             self.typing.insert(key, writing);
         }
         self.relay(key, TypingAction::Start)

@@ -30,15 +30,18 @@ pub(crate) struct ImportArguments {
 
 pub(crate) fn import(arguments: ImportArguments) -> Result {
     let ImportArguments { file, data, messages, json } = arguments;
-    let summary = run(async { forum::run(&file, &data, messages, json).await.map_err(|error| error.to_string()) })?;
+    let summary =
+        run(async { forum::run(&file, &data, messages, json).await.map_err(|error| error.to_string()) })?;
     let mut out = std::io::stdout().lock();
     let printed = if json {
         let text = serde_json::to_string(&summary).map_err(|error| error.to_string())?;
         writeln!(out, "{text}")
     } else {
-        let forum::Summary { channels, threads, people, messages, repeated, skipped, first_problem, took_s } = summary;
+        let forum::Summary { channels, threads, people, messages, repeated, skipped, first_problem, took_s } =
+            summary;
         let again = if repeated > 0 { format!(" ({repeated} were there already)") } else { String::new() };
-        let problem = first_problem.map_or_else(String::new, |problem| format!("\n  skipped {skipped} lines; the first: {problem}"));
+        let problem = first_problem
+            .map_or_else(String::new, |problem| format!("\n  skipped {skipped} lines; the first: {problem}"));
         writeln!(
             out,
             "imported {messages} messages{again} in {threads} threads of {channels} channels by {people} people \

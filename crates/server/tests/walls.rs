@@ -8,9 +8,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
+#[path = "walls/source.rs"]
+mod source;
+
+use source::parse;
+
 /// Modules of the server from top to bottom: each may use its own layer and those below it.
 const LAYERS: &[&[&str]] = &[
-    &["main", "lib"],
+    &["main", "lib", "verbs"],
     &["serve", "import"],
     &["gateway", "rest", "page"],
     &["app"],
@@ -31,8 +36,11 @@ const CRATES: &[(&str, &[&str])] = &[
     ("store", &["wire"]),
     ("client", &["wire"]),
     ("drill", &["client", "wire"]),
-    ("server", &["drill", "store", "wire"]),
+    ("server", &["client", "drill", "store", "wire"]),
 ];
+
+/// The server is never its own client: load and drills are for the verbs.
+const VERBS_ONLY: &[&str] = &["stonechat_client", "stonechat_drill"];
 
 /// Sources that hold SQL: the store, and the files of their own that client and drill keep.
 const SQL_PLACES: &[&str] = &["crates/store/", "crates/client/src/store", "crates/drill/"];
@@ -65,6 +73,15 @@ fn imports_run_down_finds_a_planted_use() {
     assert!(
         found("gateway/session.rs", "use super::socket; use crate::auth::Auth; // crate::serve").is_empty()
     );
+}
+
+#[test]
+fn only_verbs_are_clients() {
+    let found = client_uses(&server_sources());
+    assert!(found.is_empty(), "the server's parts use its client:\n{}", lines(&found));
+    let planted =
+        |path: &str| client_uses(&[(path.to_owned(), "use stonechat_client::Chat;".to_owned())]).len();
+    assert_eq!((planted("rest/sync.rs"), planted("verbs/drill.rs"), planted("verbs.rs")), (1, 0, 0));
 }
 
 #[test]
@@ -222,19 +239,14 @@ fn upward_uses(sources: &[(String, String)]) -> Vec<String> {
     for (path, text) in sources {
         let parts: Vec<_> = path.trim_end_matches(".rs").split('/').collect();
         let Some(own) = layer(parts[0]) else {
-            found.insert((path, ""), format!("{path} has no place in LAYERS"));
+            found.insert((path, String::new()), format!("{path} has no place in LAYERS"));
             continue;
         };
         for module in modules_used(&parse(text).code, parts.len()) {
             // What is no module of the root is a macro or an item of it.
             let Some(used) = layer(&module) else { continue };
             if used < own {
-                let (name, _) = LAYERS[used]
-                    .iter()
-                    .map(|name| (*name, ()))
-                    .find(|(name, ())| *name == module)
-                    .expect("found");
-                found.insert((path, name), format!("{path} uses {name} (above it)"));
+                found.insert((path, module.clone()), format!("{path} uses {module} (above it)"));
             }
         }
     }
@@ -282,6 +294,19 @@ fn heads_of_group(group: &str) -> Vec<String> {
 fn identifier(text: &str) -> Option<String> {
     let end = text.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(text.len());
     (end > 0).then(|| text[..end].to_owned())
+}
+
+fn client_uses(sources: &[(String, String)]) -> Vec<String> {
+    let mut found = Vec::new();
+    for (path, text) in sources {
+        if path.starts_with("verbs") || path == "main.rs" {
+            continue;
+        }
+        let code = parse(text).code;
+        let used = VERBS_ONLY.iter().filter(|name| code.contains(**name));
+        found.extend(used.map(|name| format!("{path} uses {name}")));
+    }
+    found
 }
 
 /// Crates of the workspace under `[dependencies]` that a crate may not have there.
@@ -366,94 +391,4 @@ fn names_in_tables(document: &str) -> BTreeSet<String> {
     let is_name =
         |text: &&str| text.contains('_') && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
     quoted.filter(is_name).map(str::to_owned).collect()
-}
-
-/// A source taken apart: code with literals and comments blanked, and the string literals.
-struct Parsed {
-    code: String,
-    literals: Vec<String>,
-}
-
-fn parse(text: &str) -> Parsed {
-    let mut parsed = Parsed { code: String::new(), literals: Vec::new() };
-    let mut rest = text;
-    while let Some(c) = rest.chars().next() {
-        let word = parsed.code.chars().next_back().is_some_and(|c| c.is_alphanumeric() || c == '_');
-        let raw = (!word).then(|| raw_start(rest)).flatten();
-        if rest.starts_with("//") {
-            rest = &rest[rest.find('\n').unwrap_or(rest.len())..];
-        } else if rest.starts_with("/*") {
-            rest = after_block_comment(rest);
-        } else if let Some(hashes) = raw {
-            let open = rest.find('"').expect("a raw string begins") + 1;
-            let close = format!("\"{}", "#".repeat(hashes));
-            let end = rest[open..].find(&close).map_or(rest.len(), |at| open + at);
-            parsed.literals.push(rest[open..end].to_owned());
-            parsed.code.push(' ');
-            rest = rest.get(end + close.len()..).unwrap_or("");
-        } else if c == '"' {
-            let end = end_of_string(rest);
-            parsed.literals.push(rest[1..end].replace("\\\n", " "));
-            parsed.code.push(' ');
-            rest = rest.get(end + 1..).unwrap_or("");
-        } else if let Some(length) = character(rest) {
-            parsed.code.push(' ');
-            rest = &rest[length..];
-        } else {
-            parsed.code.push(c);
-            rest = &rest[c.len_utf8()..];
-        }
-    }
-    parsed
-}
-
-/// How many `#` a raw string has that begins here.
-fn raw_start(rest: &str) -> Option<usize> {
-    let after = rest.strip_prefix("br").or_else(|| rest.strip_prefix('r'))?;
-    let hashes = after.bytes().take_while(|byte| *byte == b'#').count();
-    after[hashes..].starts_with('"').then_some(hashes)
-}
-
-fn after_block_comment(rest: &str) -> &str {
-    let (mut depth, mut at) = (0_usize, 0);
-    while at < rest.len() {
-        if rest[at..].starts_with("/*") {
-            depth += 1;
-            at += 2;
-        } else if rest[at..].starts_with("*/") {
-            depth -= 1;
-            at += 2;
-            if depth == 0 {
-                break;
-            }
-        } else {
-            at += rest[at..].chars().next().map_or(1, char::len_utf8);
-        }
-    }
-    &rest[at..]
-}
-
-fn end_of_string(rest: &str) -> usize {
-    let mut escaped = false;
-    for (at, c) in rest.char_indices().skip(1) {
-        match c {
-            _ if escaped => escaped = false,
-            '\\' => escaped = true,
-            '"' => return at,
-            _ => {}
-        }
-    }
-    rest.len()
-}
-
-/// The length of a character literal that begins here; a lifetime is none.
-fn character(rest: &str) -> Option<usize> {
-    let inner = rest.strip_prefix('\'')?;
-    if inner.starts_with('\\') {
-        // The escaped character itself may be a quote.
-        let end = inner.char_indices().skip(2).find(|(_, c)| *c == '\'')?.0;
-        return Some(end + 2);
-    }
-    let c = inner.chars().next()?;
-    inner[c.len_utf8()..].starts_with('\'').then_some(c.len_utf8() + 2)
 }

@@ -58,8 +58,9 @@ pub fn server_name(sql: &Connection) -> Result<String> {
 /// # Errors
 /// A failure of the store.
 pub fn credentials(sql: &Connection, handle: &str) -> Result<Option<Credentials>> {
-    let mut statement =
-        sql.prepare_cached("select key, id, password_hash from users where handle = ?1 and disabled_at is null")?;
+    let mut statement = sql.prepare_cached(
+        "select key, id, password_hash from users where handle = ?1 and disabled_at is null",
+    )?;
     let found = statement.query_row([handle], |row| {
         Ok(Credentials {
             user: row.get(0)?,
@@ -120,7 +121,8 @@ fn found_device(row: &Row<'_>) -> rusqlite::Result<FoundDevice> {
 /// # Errors
 /// A failure of the store.
 pub fn user(sql: &Connection, key: UserKey) -> Result<Option<User>> {
-    let mut statement = sql.prepare_cached("select id, handle, name, role, bot, imported from users where key = ?1")?;
+    let mut statement =
+        sql.prepare_cached("select id, handle, name, role, bot, imported from users where key = ?1")?;
     Ok(statement.query_row([key], shown_user).optional()?)
 }
 
@@ -166,7 +168,14 @@ pub fn blocked(sql: &Connection, key: UserKey) -> Result<Vec<UserId>> {
 ///
 /// # Errors
 /// A failure of the store.
-pub fn search(sql: &Connection, viewer: UserKey, guest: bool, text: &str, after: &str, limit: usize) -> Result<Vec<User>> {
+pub fn search(
+    sql: &Connection,
+    viewer: UserKey,
+    guest: bool,
+    text: &str,
+    after: &str,
+    limit: usize,
+) -> Result<Vec<User>> {
     let mut statement = sql.prepare_cached(
         "select id, handle, name, role, bot, imported from users u where handle > ?1 and disabled_at is null \
          and (?2 = '' or substr(handle, 1, length(?2)) = ?2 or instr(' ' || lower(name), ' ' || ?2) > 0) \
@@ -203,7 +212,8 @@ impl Batch<'_> {
             Err(error) if violates(&error, "users.handle") => return Err(Error::refused(Code::HandleTaken)),
             Err(error) => return Err(error.into()),
         }
-        let key = u32::try_from(self.sql.last_insert_rowid()).map_err(|_| Failure::Corrupt("out of user keys"))?;
+        let key =
+            u32::try_from(self.sql.last_insert_rowid()).map_err(|_| Failure::Corrupt("out of user keys"))?;
         Ok((UserKey(key), id))
     }
 
@@ -238,7 +248,12 @@ impl crate::Writer {
     ///
     /// # Errors
     /// A failure of the store.
-    pub async fn change_me(&self, actor: Actor, name: Option<String>, settings: Option<Settings>) -> Result<()> {
+    pub async fn change_me(
+        &self,
+        actor: Actor,
+        name: Option<String>,
+        settings: Option<Settings>,
+    ) -> Result<()> {
         self.call(move |batch| {
             batch.check_actor(&actor)?;
             if let Some(name) = &name {
@@ -268,7 +283,9 @@ impl crate::Writer {
             batch.check_actor(&actor)?;
             batch
                 .sql
-                .prepare_cached("update users set password_hash = ?2, must_change_password = 0 where key = ?1")?
+                .prepare_cached(
+                    "update users set password_hash = ?2, must_change_password = 0 where key = ?1",
+                )?
                 .execute((actor.user, &password_hash))?;
             batch.revoke_devices(actor.user, Some(actor.device))
         })
@@ -305,8 +322,9 @@ impl crate::Writer {
         self.call(move |batch| {
             batch.check_admin(&actor)?;
             let at = suspended.then_some(batch.now.0);
-            let mut statement =
-                batch.sql.prepare_cached("update users set disabled_at = ?2 where id = ?1 and key <> ?3 returning key")?;
+            let mut statement = batch.sql.prepare_cached(
+                "update users set disabled_at = ?2 where id = ?1 and key <> ?3 returning key",
+            )?;
             let user = statement
                 .query_row((user_id.0.as_bytes().as_slice(), at, actor.user), |row| row.get::<_, UserKey>(0))
                 .optional()?

@@ -6,8 +6,8 @@
 use rusqlite::OptionalExtension;
 use serde_json::value::RawValue;
 use stonechat_wire::{
-    Ack, ClientId, Code, ConversationKind, EditBody, EventBody, Mentions, MessageId, ReactionAction, Role, Seq,
-    Timestamp, UserId, Version,
+    Ack, ClientId, Code, ConversationKind, EditBody, EventBody, Mentions, MessageId, ReactionAction, Role,
+    Seq, Timestamp, UserId, Version,
 };
 
 use crate::append::{BodyHash, Target};
@@ -120,7 +120,8 @@ impl Amendment {
             Change::Pin { pinned } => ("pin", vec![pinned.to_string()]),
         };
         let target = format!("{name} {:?} {}", self.target, self.message_seq);
-        let parts: Vec<&[u8]> = std::iter::once(target.as_bytes()).chain(parts.iter().map(String::as_bytes)).collect();
+        let parts: Vec<&[u8]> =
+            std::iter::once(target.as_bytes()).chain(parts.iter().map(String::as_bytes)).collect();
         BodyHash::of(&parts)
     }
 
@@ -143,7 +144,8 @@ impl Amendment {
             return Err(Error::refused(Code::EditWindowClosed));
         }
         let mut state = batch.message_state(message)?;
-        if edit.version.iter().any(|(device, count)| state.vector.get(device).copied().unwrap_or(0) < *count) {
+        if edit.version.iter().any(|(device, count)| state.vector.get(device).copied().unwrap_or(0) < *count)
+        {
             return Err(Error::refused(Code::VersionAhead));
         }
         // The server counts this device's edit; what the editor saw plus that is the new text's version.
@@ -151,7 +153,8 @@ impl Amendment {
         *count += 1;
         let mut version = edit.version.clone();
         version.insert(self.actor.device_id, *count);
-        let edited_at = edit.edited_at.unwrap_or(batch.now).clamp(state.current_edited_at.min(batch.now), batch.now);
+        let edited_at =
+            edit.edited_at.unwrap_or(batch.now).clamp(state.current_edited_at.min(batch.now), batch.now);
         let current = wins(&version, edited_at, self.actor.device_id, &state);
 
         let conversation_id = batch.memory.conversation(batch.sql, message.conversation)?.id;
@@ -182,11 +185,8 @@ impl Amendment {
             current,
         };
         let detail = serde_json::to_string(&detail)?;
-        let draft = Draft {
-            version: Some(text),
-            detail: Some(&detail),
-            ..self.draft(EventKind::Edit, batch.now)
-        };
+        let draft =
+            Draft { version: Some(text), detail: Some(&detail), ..self.draft(EventKind::Edit, batch.now) };
         let body = EditBody {
             message_id: MessageId::of(conversation_id, message.seq),
             message_seq: message.seq,
@@ -209,16 +209,19 @@ impl Amendment {
         }
         message.check_not_deleted()?;
         batch.blank(message)?;
-        let body = EventBody::Delete {
-            message_id: message.id(batch)?,
-            message_seq: message.seq,
-        };
+        let body = EventBody::Delete { message_id: message.id(batch)?, message_seq: message.seq };
         let detail = serde_json::to_string(&body)?;
         let draft = Draft { detail: Some(&detail), ..self.draft(EventKind::Delete, batch.now) };
         batch.append_event(message.conversation, draft, |_| body)
     }
 
-    fn react(&self, batch: &mut Batch<'_>, message: &FoundMessage, emoji: &str, action: ReactionAction) -> Result<Seq> {
+    fn react(
+        &self,
+        batch: &mut Batch<'_>,
+        message: &FoundMessage,
+        emoji: &str,
+        action: ReactionAction,
+    ) -> Result<Seq> {
         message.check_not_deleted()?;
         let row = (message.conversation, sql_seq(message.seq), emoji, self.actor.user);
         let has = batch
@@ -231,7 +234,9 @@ impl Amendment {
         match (action, has) {
             // It is as asked already: the event that made it so is the answer.
             (ReactionAction::Add, Some(since)) => return Ok(seq(since)),
-            (ReactionAction::Remove, None) => return Err(Error::invalid("emoji", "no such reaction of yours")),
+            (ReactionAction::Remove, None) => {
+                return Err(Error::invalid("emoji", "no such reaction of yours"));
+            }
             (ReactionAction::Add, None) => batch.check_emoji_room(message, emoji)?,
             (ReactionAction::Remove, Some(_)) => {}
         }
@@ -294,7 +299,12 @@ impl Amendment {
 
 /// Whether an edit's text becomes the message's text: a newer version always, a concurrent one by time, then
 /// device.
-fn wins(version: &Version, edited_at: Timestamp, device: stonechat_wire::DeviceId, state: &MessageState) -> bool {
+fn wins(
+    version: &Version,
+    edited_at: Timestamp,
+    device: stonechat_wire::DeviceId,
+    state: &MessageState,
+) -> bool {
     let dominates = state
         .current_vector
         .iter()
@@ -339,7 +349,12 @@ impl FoundMessage {
 }
 
 impl Batch<'_> {
-    fn find_message(&mut self, conversation: ConversationKey, message_seq: Seq, viewer: UserKey) -> Result<FoundMessage> {
+    fn find_message(
+        &mut self,
+        conversation: ConversationKey,
+        message_seq: Seq,
+        viewer: UserKey,
+    ) -> Result<FoundMessage> {
         let member = self.memory.member(self.sql, conversation, viewer)?.cloned();
         let state = self.memory.conversation(self.sql, conversation)?;
         let visible = member.is_some_and(|member| message_seq >= state.visible_from(&member));
@@ -385,9 +400,9 @@ impl Batch<'_> {
                     current_vector: serde_json::from_str(&json(row.get(2)?)).unwrap_or_default(),
                     current_edited_at: row.get::<_, Option<i64>>(3)?.map_or(message.created_at, Timestamp),
                     current_device: row.get(4)?,
-                    current_device_id: row.get::<_, Option<Vec<u8>>>(6)?.map(|id| {
-                        stonechat_wire::DeviceId(crate::key::uuid(&id))
-                    }),
+                    current_device_id: row
+                        .get::<_, Option<Vec<u8>>>(6)?
+                        .map(|id| stonechat_wire::DeviceId(crate::key::uuid(&id))),
                     mentions: serde_json::from_str(&json(row.get(5)?)).unwrap_or_default(),
                 })
             })
@@ -444,19 +459,22 @@ impl Batch<'_> {
                 added.keys.push(*key);
             }
         }
-        let kept: Vec<String> = after
-            .keys
-            .iter()
-            .map(|key| key.0.to_string())
-            .chain(after.all.then(|| "0".to_owned()))
-            .collect();
+        let kept: Vec<String> =
+            after.keys.iter().map(|key| key.0.to_string()).chain(after.all.then(|| "0".to_owned())).collect();
         self.sql
             .prepare_cached(
                 "delete from mentions where conversation = ?1 and message_seq = ?2 \
                  and user not in (select value from json_each(?3))",
             )?
             .execute((message.conversation, sql_seq(message.seq), format!("[{}]", kept.join(","))))?;
-        self.insert_mentions(message.conversation, event_seq, message.seq, message.thread, message.sender, &added)
+        self.insert_mentions(
+            message.conversation,
+            event_seq,
+            message.seq,
+            message.thread,
+            message.sender,
+            &added,
+        )
     }
 
     /// Blanks every text of a message and takes off what hangs on it.
@@ -475,13 +493,20 @@ impl Batch<'_> {
             self.sql.prepare_cached(statement)?.execute(place)?;
         }
         self.sql
-            .prepare_cached("update versions set content = null, content_type = null, metadata = null where id = ?1")?
+            .prepare_cached(
+                "update versions set content = null, content_type = null, metadata = null where id = ?1",
+            )?
             .execute([message.first_version])?;
         self.sql
             .prepare_cached(
                 "insert into tombstones (conversation, message_seq, sender, thread) values (?1, ?2, ?3, ?4)",
             )?
-            .execute((message.conversation, sql_seq(message.seq), message.sender, message.thread.map(sql_seq)))?;
+            .execute((
+                message.conversation,
+                sql_seq(message.seq),
+                message.sender,
+                message.thread.map(sql_seq),
+            ))?;
         match message.thread {
             None => {
                 let conversation = self.memory.conversation(self.sql, message.conversation)?;
@@ -502,7 +527,8 @@ impl Batch<'_> {
 
     fn may_moderate(&mut self, conversation: ConversationKey, user: UserKey) -> Result<bool> {
         let is_direct = self.memory.conversation(self.sql, conversation)?.kind == ConversationKind::Direct;
-        let role = self.memory.member(self.sql, conversation, user)?.map_or(Role::Member, |member| member.role);
+        let role =
+            self.memory.member(self.sql, conversation, user)?.map_or(Role::Member, |member| member.role);
         Ok(!is_direct && role >= Role::Admin)
     }
 

@@ -7,8 +7,8 @@ use serde_json::json;
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 use stonechat_wire::{
-    Ack, ClientId, Code, ConversationId, ConversationKind, EventBody, Mentions, MessageBody, MessageId, Posting, Role,
-    Seq, Timestamp, UserId, Version,
+    Ack, ClientId, Code, ConversationId, ConversationKind, EventBody, Mentions, MessageBody, MessageId,
+    Posting, Role, Seq, Timestamp, UserId, Version,
 };
 use tokio::sync::oneshot;
 
@@ -130,13 +130,22 @@ impl Append {
     }
 
     /// Where the answer goes: to whoever waits, or with the commit to the socket that asked.
-    pub(crate) fn answer(self, result: Result<Option<Ack>>, answers: &mut Vec<Answer>, replies: &mut Vec<Reply>) {
+    pub(crate) fn answer(
+        self,
+        result: Result<Option<Ack>>,
+        answers: &mut Vec<Answer>,
+        replies: &mut Vec<Reply>,
+    ) {
         match (self.reply, result) {
             // A socket's own message is acknowledged by its entry, in its place.
             (None, Ok(None)) => {}
             (None, result) => {
                 let result = result.and_then(|ack| ack.ok_or(Error::refused(Code::Internal)));
-                answers.push(Answer { correlation: self.correlation, client_id: Some(self.client_id), result });
+                answers.push(Answer {
+                    correlation: self.correlation,
+                    client_id: Some(self.client_id),
+                    result,
+                });
             }
             (Some(reply), result) => {
                 let result = result.and_then(|ack| ack.ok_or(Error::refused(Code::Internal)));
@@ -171,7 +180,9 @@ impl Append {
         let created_at = self.sent_at.unwrap_or(batch.now);
         if !batch.claim_request(&self.actor, self.client_id, conversation, seq, None, hash, created_at)? {
             let first = batch.first_ack(&self.actor, self.client_id, hash)?;
-            return first.map(Written::Before).ok_or_else(|| Failure::Corrupt("a request key has no row").into());
+            return first
+                .map(Written::Before)
+                .ok_or_else(|| Failure::Corrupt("a request key has no row").into());
         }
         if let Some(read_seq) = self.read_seq {
             batch.read_along(conversation, &self.actor, read_seq)?;
@@ -186,7 +197,14 @@ impl Append {
             self.metadata.as_deref(),
         )?;
         let thread_ordinal = match self.thread {
-            Some(root) => Some(batch.reply_in_thread(conversation, root, seq, created_at, &self.actor, &mentions.keys)?),
+            Some(root) => Some(batch.reply_in_thread(
+                conversation,
+                root,
+                seq,
+                created_at,
+                &self.actor,
+                &mentions.keys,
+            )?),
             None => None,
         };
         let detail = MessageDetail { reply_to: self.reply_to, mentions: mentions.wire.clone() };
@@ -323,7 +341,12 @@ impl Batch<'_> {
     ///
     /// # Errors
     /// `idempotency_mismatch` where the body was another.
-    pub(crate) fn first_ack(&self, actor: &Actor, client_id: ClientId, hash: BodyHash) -> Result<Option<Ack>> {
+    pub(crate) fn first_ack(
+        &self,
+        actor: &Actor,
+        client_id: ClientId,
+        hash: BodyHash,
+    ) -> Result<Option<Ack>> {
         let mut statement = self.sql.prepare_cached(
             "select c.id, r.seq, r.message_seq, r.body_hash, r.created_at, e.kind from requests r \
              join conversations c on c.key = r.conversation \
@@ -346,7 +369,15 @@ impl Batch<'_> {
             return Err(Error::refused(Code::IdempotencyMismatch));
         }
         let message_id = Some(MessageId::of(conversation_id, message_seq.unwrap_or(seq)));
-        Ok(Some(Ack { client_id, message_id, conversation_id, seq, timestamp, durability: None, repeated: true }))
+        Ok(Some(Ack {
+            client_id,
+            message_id,
+            conversation_id,
+            seq,
+            timestamp,
+            durability: None,
+            repeated: true,
+        }))
     }
 
     pub(crate) fn insert_version(
@@ -381,9 +412,11 @@ impl Batch<'_> {
         named: &[(UserKey, UserId)],
         all: bool,
     ) -> Result<MentionedMembers> {
-        let mut mentioned = MentionedMembers { keys: Vec::new(), all, wire: Mentions { users: Vec::new(), all } };
+        let mut mentioned =
+            MentionedMembers { keys: Vec::new(), all, wire: Mentions { users: Vec::new(), all } };
         for (user, user_id) in named {
-            let is_member = self.memory.member(self.sql, conversation, *user)?.is_some_and(|member| !member.left);
+            let is_member =
+                self.memory.member(self.sql, conversation, *user)?.is_some_and(|member| !member.left);
             if is_member && !mentioned.keys.contains(user) && mentioned.keys.len() < MAX_MENTIONS {
                 mentioned.keys.push(*user);
                 mentioned.wire.users.push(*user_id);
@@ -421,7 +454,13 @@ impl Batch<'_> {
     }
 
     /// Counts a message as its sender's own, so that it is never unread to them.
-    fn count_own(&mut self, conversation: ConversationKey, user: UserKey, seq: Seq, in_timeline: bool) -> Result<()> {
+    fn count_own(
+        &mut self,
+        conversation: ConversationKey,
+        user: UserKey,
+        seq: Seq,
+        in_timeline: bool,
+    ) -> Result<()> {
         if let Some(member) = self.memory.member(self.sql, conversation, user)? {
             member.last_spoke_seq = Some(seq);
             if in_timeline {

@@ -48,7 +48,12 @@ pub(crate) struct Draft<'a> {
 
 impl<'a> Draft<'a> {
     /// A draft of something that is not a message.
-    pub(crate) fn plain(kind: EventKind, sender: (UserKey, UserId), actor: Option<Actor>, now: Timestamp) -> Self {
+    pub(crate) fn plain(
+        kind: EventKind,
+        sender: (UserKey, UserId),
+        actor: Option<Actor>,
+        now: Timestamp,
+    ) -> Self {
         Self {
             kind,
             sender,
@@ -70,7 +75,9 @@ impl<'a> Draft<'a> {
 impl Batch<'_> {
     /// Refuses an actor whose device was revoked or whose account was closed since they signed in.
     pub(crate) fn check_actor(&self, actor: &Actor) -> Result<()> {
-        if self.memory.revoked_devices.contains(actor.device.0) || self.memory.disabled_users.contains(actor.user.0) {
+        if self.memory.revoked_devices.contains(actor.device.0)
+            || self.memory.disabled_users.contains(actor.user.0)
+        {
             return Err(Error::refused(Code::Unauthenticated));
         }
         Ok(())
@@ -174,7 +181,14 @@ impl Batch<'_> {
         let (conversation_id, recipients) = (state.id, state.recipients.clone());
         // Receipts are told in direct conversations and groups of up to 50.
         if state.member_count <= 50 && matches!(recipients, Recipients::Few(_)) && !is_channel(state) {
-            self.entries.push(Entry::Receipt { conversation, conversation_id, user, user_id, read_seq, recipients });
+            self.entries.push(Entry::Receipt {
+                conversation,
+                conversation_id,
+                user,
+                user_id,
+                read_seq,
+                recipients,
+            });
         }
         Ok(())
     }

@@ -10,8 +10,8 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use parking_lot::{Condvar, Mutex};
 use rusqlite::Connection;
 
-use crate::error::{Failure, Result};
 use crate::Store;
+use crate::error::{Failure, Result};
 
 /// The thread copies when the log holds so many pages (16 MiB): small enough to stay in the page cache, large enough
 /// that a page written often is copied once.

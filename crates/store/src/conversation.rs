@@ -4,7 +4,8 @@
 
 use rusqlite::OptionalExtension;
 use stonechat_wire::{
-    ChangeConversation, Code, ConversationId, ConversationKind, EventBody, Posting, Role, Seq, ServerRole, UserId,
+    ChangeConversation, Code, ConversationId, ConversationKind, EventBody, Posting, Role, Seq, ServerRole,
+    UserId,
 };
 
 use crate::append::Target;
@@ -36,7 +37,9 @@ impl crate::Writer {
             batch.check_actor(&actor)?;
             let key = match new.kind {
                 ConversationKind::Direct => {
-                    let [other] = new.members[..] else { return Err(Error::invalid("members", "exactly one")) };
+                    let [other] = new.members[..] else {
+                        return Err(Error::invalid("members", "exactly one"));
+                    };
                     batch.direct_with(&actor, other)?
                 }
                 ConversationKind::Group | ConversationKind::Channel => batch.create(&actor, &new)?,
@@ -50,7 +53,12 @@ impl crate::Writer {
     ///
     /// # Errors
     /// `not_found` for whoever is not a member, `forbidden` for members without the right.
-    pub async fn change_conversation(&self, actor: Actor, target: Target, change: ChangeConversation) -> Result<()> {
+    pub async fn change_conversation(
+        &self,
+        actor: Actor,
+        target: Target,
+        change: ChangeConversation,
+    ) -> Result<()> {
         self.call(move |batch| batch.change(&actor, &target, &change)).await
     }
 
@@ -87,7 +95,9 @@ impl Batch<'_> {
         if let Some(key) = existing {
             return Ok(key);
         }
-        if self.server_role(actor.user)? == ServerRole::Guest && !self.share_a_conversation(actor.user, other)? {
+        if self.server_role(actor.user)? == ServerRole::Guest
+            && !self.share_a_conversation(actor.user, other)?
+        {
             return Err(Error::refused(Code::NotFound));
         }
         if low != high {
@@ -161,7 +171,9 @@ impl Batch<'_> {
             ));
         match inserted {
             Ok(_) => {}
-            Err(error) if violates(&error, "conversations.handle") => return Err(Error::refused(Code::HandleTaken)),
+            Err(error) if violates(&error, "conversations.handle") => {
+                return Err(Error::refused(Code::HandleTaken));
+            }
             Err(error) => return Err(error.into()),
         }
         u32::try_from(self.sql.last_insert_rowid())
@@ -244,7 +256,12 @@ impl Batch<'_> {
         Ok(())
     }
 
-    pub(crate) fn append_system(&mut self, actor: &Actor, conversation: ConversationKey, body: EventBody) -> Result<Seq> {
+    pub(crate) fn append_system(
+        &mut self,
+        actor: &Actor,
+        conversation: ConversationKey,
+        body: EventBody,
+    ) -> Result<Seq> {
         let detail = serde_json::to_string(&body)?;
         let draft = Draft {
             detail: Some(&detail),
@@ -255,7 +272,10 @@ impl Batch<'_> {
 
     pub(crate) fn check_may_manage(&mut self, conversation: ConversationKey, actor: &Actor) -> Result<()> {
         self.check_member(conversation, actor.user)?;
-        let role = self.memory.member(self.sql, conversation, actor.user)?.map_or(Role::Member, |member| member.role);
+        let role = self
+            .memory
+            .member(self.sql, conversation, actor.user)?
+            .map_or(Role::Member, |member| member.role);
         let is_direct = self.memory.conversation(self.sql, conversation)?.kind == ConversationKind::Direct;
         if is_direct || role < Role::Admin {
             return Err(Error::refused(Code::Forbidden));

@@ -5,7 +5,9 @@
 
 use rusqlite::{Connection, OptionalExtension};
 use serde_json::json;
-use stonechat_wire::{Code, ConversationId, ConversationKind, Device, DeviceId, DeviceToken, Timestamp, UserId};
+use stonechat_wire::{
+    Code, ConversationId, ConversationKind, Device, DeviceId, DeviceToken, Timestamp, UserId,
+};
 
 use crate::account::{FoundDevice, NewUser, coarse};
 use crate::batch::Batch;
@@ -82,7 +84,8 @@ impl Batch<'_> {
     }
 
     fn last_device(&self) -> Result<DeviceKey> {
-        let key = u32::try_from(self.sql.last_insert_rowid()).map_err(|_| Failure::Corrupt("out of device keys"))?;
+        let key = u32::try_from(self.sql.last_insert_rowid())
+            .map_err(|_| Failure::Corrupt("out of device keys"))?;
         Ok(DeviceKey(key))
     }
 
@@ -155,7 +158,11 @@ impl Batch<'_> {
         )?;
         let stolen = statement
             .query_row([old.as_slice()], |row| {
-                Ok((row.get::<_, UserKey>(0)?, row.get::<_, DeviceKey>(1)?, DeviceId(uuid(row.get_ref(2)?.as_blob()?))))
+                Ok((
+                    row.get::<_, UserKey>(0)?,
+                    row.get::<_, DeviceKey>(1)?,
+                    DeviceId(uuid(row.get_ref(2)?.as_blob()?)),
+                ))
             })
             .optional()?;
         let Some((user, device, id)) = stolen else { return Err(Error::refused(Code::Unauthenticated)) };
@@ -216,8 +223,9 @@ impl crate::Writer {
     pub async fn revoke_device(&self, actor: Actor, id: DeviceId) -> Result<()> {
         self.call(move |batch| {
             batch.check_actor(&actor)?;
-            let mut statement =
-                batch.sql.prepare_cached("select key from devices where id = ?1 and user = ?2 and revoked_at is null")?;
+            let mut statement = batch.sql.prepare_cached(
+                "select key from devices where id = ?1 and user = ?2 and revoked_at is null",
+            )?;
             let device = statement
                 .query_row((id.0.as_bytes().as_slice(), actor.user), |row| row.get::<_, DeviceKey>(0))
                 .optional()?
@@ -256,7 +264,9 @@ impl crate::Writer {
             batch.check_actor(&actor)?;
             let changed = batch
                 .sql
-                .prepare_cached("update devices set name = ?3 where id = ?1 and user = ?2 and revoked_at is null")?
+                .prepare_cached(
+                    "update devices set name = ?3 where id = ?1 and user = ?2 and revoked_at is null",
+                )?
                 .execute((id.0.as_bytes().as_slice(), actor.user, &name))?;
             if changed == 0 {
                 return Err(Error::refused(Code::NotFound));
@@ -273,7 +283,10 @@ impl crate::Writer {
     pub async fn set_push_token(&self, actor: Actor, token: String) -> Result<()> {
         self.call(move |batch| {
             batch.check_actor(&actor)?;
-            batch.sql.prepare_cached("update devices set push_token = null where push_token = ?1")?.execute([&token])?;
+            batch
+                .sql
+                .prepare_cached("update devices set push_token = null where push_token = ?1")?
+                .execute([&token])?;
             batch
                 .sql
                 .prepare_cached("update devices set push_token = ?2 where key = ?1")?
@@ -287,14 +300,23 @@ impl crate::Writer {
     ///
     /// # Errors
     /// `forbidden`, `handle_taken`.
-    pub async fn create_bench_users(&self, actor: Actor, people: Vec<(NewUser, TokenHash)>) -> Result<Vec<DeviceToken>> {
+    pub async fn create_bench_users(
+        &self,
+        actor: Actor,
+        people: Vec<(NewUser, TokenHash)>,
+    ) -> Result<Vec<DeviceToken>> {
         self.call(move |batch| {
             batch.check_admin(&actor)?;
             let mut made = Vec::with_capacity(people.len());
             for (person, hash) in &people {
                 let (key, user_id) = batch.insert_user(person)?;
                 let device_id = batch.insert_token_device(key, "bench", hash)?;
-                made.push(DeviceToken { user_id, handle: person.handle.clone(), device_id, token: String::new() });
+                made.push(DeviceToken {
+                    user_id,
+                    handle: person.handle.clone(),
+                    device_id,
+                    token: String::new(),
+                });
             }
             Ok(made)
         })
@@ -305,16 +327,25 @@ impl crate::Writer {
     ///
     /// # Errors
     /// `forbidden`; `invalid` where one of them was not imported.
-    pub async fn create_import_devices(&self, actor: Actor, people: Vec<(UserId, TokenHash)>) -> Result<Vec<DeviceToken>> {
+    pub async fn create_import_devices(
+        &self,
+        actor: Actor,
+        people: Vec<(UserId, TokenHash)>,
+    ) -> Result<Vec<DeviceToken>> {
         self.call(move |batch| {
             batch.check_admin(&actor)?;
             let mut made = Vec::with_capacity(people.len());
             for (user_id, hash) in &people {
-                let mut statement = batch.sql.prepare_cached("select key, handle from users where id = ?1 and imported = 1")?;
+                let mut statement = batch
+                    .sql
+                    .prepare_cached("select key, handle from users where id = ?1 and imported = 1")?;
                 let found = statement
-                    .query_row([user_id.0.as_bytes().as_slice()], |row| Ok((row.get(0)?, row.get::<_, String>(1)?)))
+                    .query_row([user_id.0.as_bytes().as_slice()], |row| {
+                        Ok((row.get(0)?, row.get::<_, String>(1)?))
+                    })
                     .optional()?;
-                let (key, handle) = found.ok_or_else(|| Error::invalid("user_ids", "not an imported person"))?;
+                let (key, handle) =
+                    found.ok_or_else(|| Error::invalid("user_ids", "not an imported person"))?;
                 let device_id = batch.insert_token_device(key, "import", hash)?;
                 made.push(DeviceToken { user_id: *user_id, handle, device_id, token: String::new() });
             }
@@ -327,14 +358,22 @@ impl crate::Writer {
     ///
     /// # Errors
     /// `forbidden`; `invalid` for an unknown person.
-    pub async fn create_bench_conversations(&self, actor: Actor, groups: Vec<Vec<UserId>>) -> Result<Vec<ConversationId>> {
+    pub async fn create_bench_conversations(
+        &self,
+        actor: Actor,
+        groups: Vec<Vec<UserId>>,
+    ) -> Result<Vec<ConversationId>> {
         self.call(move |batch| {
             batch.check_admin(&actor)?;
             let mut made = Vec::with_capacity(groups.len());
             for group in &groups {
                 let mut users = Vec::with_capacity(group.len());
                 for id in group {
-                    users.push(batch.user_key(*id)?.ok_or_else(|| Error::invalid("conversations", "no such person"))?);
+                    users.push(
+                        batch
+                            .user_key(*id)?
+                            .ok_or_else(|| Error::invalid("conversations", "no such person"))?,
+                    );
                 }
                 let key = batch.begin_group(&actor, &users)?;
                 let state = batch.memory.conversation(batch.sql, key)?;

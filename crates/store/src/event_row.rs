@@ -6,8 +6,8 @@ use rusqlite::Row;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use stonechat_wire::{
-    ClientId, ConversationId, DeviceId, EditBody, Event, EventBody, Mentions, MessageBody, MessageId, Seq, Timestamp,
-    UserId, Version,
+    ClientId, ConversationId, DeviceId, EditBody, Event, EventBody, Mentions, MessageBody, MessageId, Seq,
+    Timestamp, UserId, Version,
 };
 
 use crate::error::Result;

@@ -29,15 +29,21 @@ impl crate::Writer {
     /// # Errors
     /// A failure of the store.
     pub async fn import_people(&self, handles: Vec<String>) -> Result<HashMap<String, Actor>> {
-        self.call(move |batch| handles.iter().map(|handle| Ok((handle.clone(), batch.import_person(handle)?))).collect())
-            .await
+        self.call(move |batch| {
+            handles.iter().map(|handle| Ok((handle.clone(), batch.import_person(handle)?))).collect()
+        })
+        .await
     }
 
     /// Makes or finds a channel and puts people in; without events for those who are there from its start.
     ///
     /// # Errors
     /// A failure of the store.
-    pub async fn import_channel(&self, channel: ImportChannel, people: HashMap<String, Actor>) -> Result<ConversationId> {
+    pub async fn import_channel(
+        &self,
+        channel: ImportChannel,
+        people: HashMap<String, Actor>,
+    ) -> Result<ConversationId> {
         self.call(move |batch| batch.import_channel(&channel, &people)).await
     }
 
@@ -129,12 +135,18 @@ impl Batch<'_> {
                 "insert into devices (id, user, name, created_at, last_seen_at) values (?1, ?2, 'import', ?3, ?3)",
             )?
             .execute((device_id.0.as_bytes().as_slice(), user, self.now.0))?;
-        let key = u32::try_from(self.sql.last_insert_rowid()).map_err(|_| Failure::Corrupt("out of device keys"))?;
+        let key = u32::try_from(self.sql.last_insert_rowid())
+            .map_err(|_| Failure::Corrupt("out of device keys"))?;
         Ok(Actor { user, user_id, device: DeviceKey(key), device_id })
     }
 
-    fn import_channel(&mut self, channel: &ImportChannel, people: &HashMap<String, Actor>) -> Result<ConversationId> {
-        let actors: Vec<Actor> = channel.people.iter().filter_map(|handle| people.get(handle)).copied().collect();
+    fn import_channel(
+        &mut self,
+        channel: &ImportChannel,
+        people: &HashMap<String, Actor>,
+    ) -> Result<ConversationId> {
+        let actors: Vec<Actor> =
+            channel.people.iter().filter_map(|handle| people.get(handle)).copied().collect();
         let Some(first) = actors.first() else { return Err(Error::invalid("channel", "nobody wrote in it")) };
         let key = match self.channel_by_handle(&channel.handle)? {
             Some(key) => {

@@ -4,7 +4,8 @@
 
 use rusqlite::{Connection, OptionalExtension, Row};
 use stonechat_wire::{
-    Code, ConversationId, ConversationKind, ConversationRef, Invite, InviteId, InviteInfo, ServerRole, Timestamp, UserId,
+    Code, ConversationId, ConversationKind, ConversationRef, Invite, InviteId, InviteInfo, ServerRole,
+    Timestamp, UserId,
 };
 
 use crate::account::{self, FoundDevice, NewUser};
@@ -60,8 +61,9 @@ pub fn info(sql: &Connection, token_hash: &TokenHash, now: Timestamp) -> Result<
     let claims = found.claims.map(|key| account::user(sql, key)).transpose()?.flatten();
     let mut conversations = Vec::new();
     for key in &found.conversations {
-        let mut statement =
-            sql.prepare_cached("select coalesce(name, handle, '') from conversations where key = ?1 and archived_at is null")?;
+        let mut statement = sql.prepare_cached(
+            "select coalesce(name, handle, '') from conversations where key = ?1 and archived_at is null",
+        )?;
         conversations.extend(statement.query_row([key], |row| row.get::<_, String>(0)).optional()?);
     }
     Ok(InviteInfo { server_name: account::server_name(sql)?, inviter, claims, conversations })
@@ -270,7 +272,11 @@ impl crate::Writer {
     ///
     /// # Errors
     /// `not_found`, the `invite_…` codes.
-    pub async fn join_by_invite(&self, actor: Actor, token_hash: TokenHash) -> Result<Option<ConversationId>> {
+    pub async fn join_by_invite(
+        &self,
+        actor: Actor,
+        token_hash: TokenHash,
+    ) -> Result<Option<ConversationId>> {
         self.call(move |batch| {
             batch.check_actor(&actor)?;
             let invite = find(batch.sql, &token_hash, batch.now)?;

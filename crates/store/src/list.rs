@@ -4,8 +4,8 @@
 
 use rusqlite::{Connection, Row};
 use stonechat_wire::{
-    Conversation, ConversationId, ConversationKind, ConversationTotals, Posting, PublicChannel, Role, Seq, Timestamp,
-    UserId,
+    Conversation, ConversationId, ConversationKind, ConversationTotals, Posting, PublicChannel, Role, Seq,
+    Timestamp, UserId,
 };
 
 use crate::error::Result;
@@ -31,7 +31,8 @@ pub fn page(
     after: Option<ListPlace>,
     limit: usize,
 ) -> Result<(Vec<Conversation>, Option<ListPlace>)> {
-    let after = after.unwrap_or(ListPlace { updated_at: Timestamp(i64::MAX), conversation: ConversationKey(u32::MAX) });
+    let after = after
+        .unwrap_or(ListPlace { updated_at: Timestamp(i64::MAX), conversation: ConversationKey(u32::MAX) });
     let mut statement = sql.prepare_cached(concat_row!(
         "where m.user = ?1 and m.left_seq is null and (c.updated_at, c.key) < (?2, ?3) \
          order by c.updated_at desc, c.key desc limit ?4"
@@ -57,7 +58,8 @@ pub fn page(
 /// # Errors
 /// A failure of the store.
 pub fn one(sql: &Connection, viewer: Viewer, conversation: ConversationKey) -> Result<Option<Conversation>> {
-    let mut statement = sql.prepare_cached(concat_row!("where m.user = ?1 and m.left_seq is null and c.key = ?2"))?;
+    let mut statement =
+        sql.prepare_cached(concat_row!("where m.user = ?1 and m.left_seq is null and c.key = ?2"))?;
     let mut rows = statement.query((viewer.user, conversation))?;
     match rows.next()? {
         Some(row) => Ok(Some(Found::read(row)?.complete(sql, viewer)?)),
@@ -227,7 +229,9 @@ impl Found {
             unread: unread_in_timeline + unsigned(row.get("unread_in_threads")?),
             mentions: unsigned(row.get("mentions")?),
             muted: row.get("muted")?,
-            can_post: !view.archived && !blocked && (view.posting == Posting::Everyone || view.role >= Role::Admin),
+            can_post: !view.archived
+                && !blocked
+                && (view.posting == Posting::Everyone || view.role >= Role::Admin),
             can_invite: !view.archived && (view.kind == ConversationKind::Channel || managed),
             can_manage: managed,
             last_message: None,

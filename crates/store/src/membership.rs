@@ -5,7 +5,9 @@
 
 use rusqlite::OptionalExtension;
 use serde_json::json;
-use stonechat_wire::{Code, ConversationId, ConversationKind, EventBody, Membership, Role, Seq, ServerRole, UserId};
+use stonechat_wire::{
+    Code, ConversationId, ConversationKind, EventBody, Membership, Role, Seq, ServerRole, UserId,
+};
 
 use crate::append::Target;
 use crate::batch::{Batch, Draft};
@@ -25,7 +27,8 @@ impl crate::Writer {
             batch.check_actor(&actor)?;
             let conversation = batch.conversation_of(&target)?;
             let state = batch.memory.conversation(batch.sql, conversation)?;
-            let (id, is_channel, archived) = (state.id, state.kind == ConversationKind::Channel, state.archived);
+            let (id, is_channel, archived) =
+                (state.id, state.kind == ConversationKind::Channel, state.archived);
             let is_member = batch.check_member(conversation, actor.user).is_ok();
             if is_member {
                 return Ok(id);
@@ -53,7 +56,8 @@ impl crate::Writer {
             batch.check_may_invite(conversation, &actor)?;
             let mut users = Vec::new();
             for id in &user_ids {
-                let user = batch.user_key(*id)?.ok_or_else(|| Error::invalid("user_ids", "no such person"))?;
+                let user =
+                    batch.user_key(*id)?.ok_or_else(|| Error::invalid("user_ids", "no such person"))?;
                 batch.check_not_blocked(actor.user, user)?;
                 users.push((user, *id));
             }
@@ -182,11 +186,22 @@ impl Batch<'_> {
             .execute((conversation, user, role_number(role), sql_seq(seq), self.now.0, sql_u64(ordinal)))?;
         self.memory.member_changed(self.sql, conversation, user, 1)?;
         self.put_membership(user, id, visible_from, seq)?;
-        self.append_change(actor, conversation, MemberChange::Joined(user), EventBody::MemberJoined { user_id, role })?;
+        self.append_change(
+            actor,
+            conversation,
+            MemberChange::Joined(user),
+            EventBody::MemberJoined { user_id, role },
+        )?;
         Ok(())
     }
 
-    fn drop_member(&mut self, actor: &Actor, conversation: ConversationKey, user: UserKey, user_id: UserId) -> Result<Seq> {
+    fn drop_member(
+        &mut self,
+        actor: &Actor,
+        conversation: ConversationKey,
+        user: UserKey,
+        user_id: UserId,
+    ) -> Result<Seq> {
         let state = self.memory.conversation(self.sql, conversation)?;
         let (id, seq) = (state.id, state.last_seq.next());
         self.sql
@@ -271,7 +286,11 @@ impl Batch<'_> {
     }
 
     /// Conversations an invitation brings somebody into; those that are gone or archived are left out.
-    pub(crate) fn join_all(&mut self, actor: &Actor, keys: &[ConversationKey]) -> Result<Option<ConversationId>> {
+    pub(crate) fn join_all(
+        &mut self,
+        actor: &Actor,
+        keys: &[ConversationKey],
+    ) -> Result<Option<ConversationId>> {
         let mut first = None;
         for key in keys {
             let state: Option<i64> = self

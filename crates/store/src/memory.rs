@@ -113,7 +113,11 @@ impl Memory {
         Ok(key)
     }
 
-    pub(crate) fn conversation(&mut self, sql: &Connection, key: ConversationKey) -> Result<&mut ConversationState> {
+    pub(crate) fn conversation(
+        &mut self,
+        sql: &Connection,
+        key: ConversationKey,
+    ) -> Result<&mut ConversationState> {
         if !self.conversations.contains_key(&key) {
             let state = load_conversation(sql, key)?;
             self.keys.insert(state.id, key);
@@ -254,7 +258,8 @@ fn load_conversation(sql: &Connection, key: ConversationKey) -> Result<Conversat
             dirty: false,
         })
     };
-    let mut state = sql.prepare_cached("select * from conversations where key = ?1")?.query_row([key], read)?;
+    let mut state =
+        sql.prepare_cached("select * from conversations where key = ?1")?.query_row([key], read)?;
     state.recipients = recipients(sql, key, state.member_count)?;
     Ok(state)
 }
@@ -269,7 +274,11 @@ fn recipients(sql: &Connection, key: ConversationKey, member_count: u64) -> Resu
     Ok(Recipients::Few(users.collect::<rusqlite::Result<Arc<[UserKey]>>>()?))
 }
 
-fn load_member(sql: &Connection, conversation: ConversationKey, user: UserKey) -> Result<Option<MemberState>> {
+fn load_member(
+    sql: &Connection,
+    conversation: ConversationKey,
+    user: UserKey,
+) -> Result<Option<MemberState>> {
     let read = |row: &Row<'_>| {
         Ok(MemberState {
             role: role_of(row.get("role")?),

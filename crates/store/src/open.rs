@@ -85,7 +85,8 @@ impl Store {
 
     /// A connection that only reads.
     pub(crate) fn reading(&self) -> Result<Connection> {
-        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
+        let flags =
+            OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
         let connection = Connection::open_with_flags(&*self.path, flags)?;
         connection.busy_timeout(std::time::Duration::from_secs(5))?;
         connection.pragma_update(None, "query_only", true)?;
@@ -163,7 +164,8 @@ pub(crate) fn secret(connection: &Connection, name: &str) -> Result<[u8; 32]> {
         "insert into meta (name, value) values (?1, ?2) on conflict (name) do nothing",
         (name, fresh.as_slice()),
     )?;
-    let value: Vec<u8> = connection.query_row("select value from meta where name = ?1", [name], |row| row.get(0))?;
+    let value: Vec<u8> =
+        connection.query_row("select value from meta where name = ?1", [name], |row| row.get(0))?;
     value.try_into().map_err(|_| Failure::Corrupt("a secret has the wrong length").into())
 }
 
@@ -173,19 +175,22 @@ pub(crate) fn start_origin(connection: &mut Connection, now: Timestamp) -> Resul
     getrandom::fill(&mut random).map_err(Failure::Random)?;
     let origin = Origin(i64::from_be_bytes(random));
     let transaction = connection.transaction()?;
-    let mut closed: u32 = transaction.query_row("select coalesce(max(closing), 0) from origins", [], |row| row.get(0))?;
+    let mut closed: u32 =
+        transaction.query_row("select coalesce(max(closing), 0) from origins", [], |row| row.get(0))?;
     loop {
         let left: Option<i64> = transaction
-            .query_row("select id from origins where closing is null order by started_at, id limit 1", [], |row| row.get(0))
+            .query_row(
+                "select id from origins where closing is null order by started_at, id limit 1",
+                [],
+                |row| row.get(0),
+            )
             .optional()?;
         let Some(left) = left else { break };
         closed += 1;
         transaction.execute("update origins set closing = ?1 where id = ?2", (closed, left))?;
     }
-    transaction.execute(
-        "insert into origins (id, position, started_at) values (?1, 0, ?2)",
-        (origin.0, now.0),
-    )?;
+    transaction
+        .execute("insert into origins (id, position, started_at) values (?1, 0, ?2)", (origin.0, now.0))?;
     transaction.commit()?;
     let vector = Vector { closed, open: smallvec::smallvec![(origin, Position(0))] };
     Ok((origin, vector))

@@ -3,10 +3,10 @@
 use rusqlite::{Connection, OptionalExtension};
 use stonechat_wire::{Member, Role, Timestamp, UserId};
 
+use crate::UserKey;
 use crate::error::Result;
 use crate::key::{role_of, seq, uuid};
 use crate::reader::View;
-use crate::UserKey;
 
 /// Members by handle after a place.
 ///
@@ -38,7 +38,8 @@ pub fn members(sql: &Connection, view: &View, after: &str, limit: usize) -> Resu
 /// A failure of the store.
 pub fn by_handle(sql: &Connection, handle: &str) -> Result<Option<(UserKey, UserId)>> {
     let mut statement = sql.prepare_cached("select key, id from users where handle = ?1")?;
-    let found = statement.query_row([handle], |row| Ok((row.get(0)?, UserId(uuid(row.get_ref(1)?.as_blob()?)))));
+    let found =
+        statement.query_row([handle], |row| Ok((row.get(0)?, UserId(uuid(row.get_ref(1)?.as_blob()?)))));
     Ok(found.optional()?)
 }
 
@@ -82,8 +83,9 @@ pub fn acquainted(sql: &Connection, one: UserKey, other: UserKey) -> Result<bool
 /// # Errors
 /// A failure of the store.
 pub fn blocked_either_way(sql: &Connection, user: UserKey) -> Result<Vec<UserKey>> {
-    let mut statement =
-        sql.prepare_cached("select blocked from blocks where user = ?1 union select user from blocks where blocked = ?1")?;
+    let mut statement = sql.prepare_cached(
+        "select blocked from blocks where user = ?1 union select user from blocks where blocked = ?1",
+    )?;
     let keys = statement.query_map([user], |row| row.get(0))?;
     Ok(keys.collect::<rusqlite::Result<_>>()?)
 }
@@ -93,8 +95,9 @@ pub fn blocked_either_way(sql: &Connection, user: UserKey) -> Result<Vec<UserKey
 /// # Errors
 /// A failure of the store.
 pub fn role(sql: &Connection, user: UserKey, conversation: crate::ConversationKey) -> Result<Option<Role>> {
-    let mut statement =
-        sql.prepare_cached("select role from members where conversation = ?1 and user = ?2 and left_seq is null")?;
+    let mut statement = sql.prepare_cached(
+        "select role from members where conversation = ?1 and user = ?2 and left_seq is null",
+    )?;
     Ok(statement.query_row((conversation, user), |row| row.get(0).map(role_of)).optional()?)
 }
 
@@ -147,7 +150,8 @@ pub struct PresenceRow {
 /// # Errors
 /// A failure of the store.
 pub fn presence_rows(sql: &Connection, users: &[UserKey]) -> Result<Vec<PresenceRow>> {
-    let mut statement = sql.prepare_cached("select id, share_presence, last_seen_at from users where key = ?1")?;
+    let mut statement =
+        sql.prepare_cached("select id, share_presence, last_seen_at from users where key = ?1")?;
     let mut rows = Vec::with_capacity(users.len());
     for user in users {
         let row = statement.query_row([user], |row| {
@@ -171,7 +175,8 @@ impl crate::Writer {
     pub async fn last_seen(&self, users: Vec<UserKey>) -> Result<()> {
         self.call(move |batch| {
             let step = crate::account::coarse(batch.now).0;
-            let mut statement = batch.sql.prepare_cached("update users set last_seen_at = ?2 where key = ?1")?;
+            let mut statement =
+                batch.sql.prepare_cached("update users set last_seen_at = ?2 where key = ?1")?;
             for user in &users {
                 statement.execute((user, step))?;
             }

@@ -60,9 +60,16 @@ impl Batch<'_> {
         }
     }
 
-    fn read_timeline(&mut self, conversation: ConversationKey, actor: &Actor, to: ReadPosition) -> Result<()> {
+    fn read_timeline(
+        &mut self,
+        conversation: ConversationKey,
+        actor: &Actor,
+        to: ReadPosition,
+    ) -> Result<()> {
         let head = self.memory.conversation(self.sql, conversation)?.last_seq;
-        let Some(member) = self.memory.member(self.sql, conversation, actor.user)?.cloned() else { return Ok(()) };
+        let Some(member) = self.memory.member(self.sql, conversation, actor.user)?.cloned() else {
+            return Ok(());
+        };
         check_generation(to, member.read_generation)?;
         let seq = to.read_seq.min(head);
         if to.read_generation < member.read_generation || seq <= member.read_seq {
@@ -72,9 +79,16 @@ impl Batch<'_> {
     }
 
     /// Sending carries what was on screen; it moves the position of the current generation.
-    pub(crate) fn read_along(&mut self, conversation: ConversationKey, actor: &Actor, read_seq: Seq) -> Result<()> {
+    pub(crate) fn read_along(
+        &mut self,
+        conversation: ConversationKey,
+        actor: &Actor,
+        read_seq: Seq,
+    ) -> Result<()> {
         let head = self.memory.conversation(self.sql, conversation)?.last_seq;
-        let Some(member) = self.memory.member(self.sql, conversation, actor.user)?.cloned() else { return Ok(()) };
+        let Some(member) = self.memory.member(self.sql, conversation, actor.user)?.cloned() else {
+            return Ok(());
+        };
         let seq = read_seq.min(head);
         if seq <= member.read_seq {
             return Ok(());
@@ -83,9 +97,16 @@ impl Batch<'_> {
     }
 
     /// Everything from `seq` on is unread again: the generation rises, so that a late `read` cannot undo it.
-    pub(crate) fn mark_timeline_unread(&mut self, conversation: ConversationKey, actor: &Actor, from: Seq) -> Result<()> {
+    pub(crate) fn mark_timeline_unread(
+        &mut self,
+        conversation: ConversationKey,
+        actor: &Actor,
+        from: Seq,
+    ) -> Result<()> {
         let head = self.memory.conversation(self.sql, conversation)?.last_seq;
-        let Some(member) = self.memory.member(self.sql, conversation, actor.user)?.cloned() else { return Ok(()) };
+        let Some(member) = self.memory.member(self.sql, conversation, actor.user)?.cloned() else {
+            return Ok(());
+        };
         let visible_from = self.memory.conversation(self.sql, conversation)?.visible_from(&member);
         if from < visible_from || from > head {
             return Err(Error::invalid("seq", "no such message"));
@@ -93,7 +114,13 @@ impl Batch<'_> {
         self.set_read(conversation, actor, member.read_generation + 1, Seq(from.0 - 1))
     }
 
-    fn set_read(&mut self, conversation: ConversationKey, actor: &Actor, generation: u64, seq: Seq) -> Result<()> {
+    fn set_read(
+        &mut self,
+        conversation: ConversationKey,
+        actor: &Actor,
+        generation: u64,
+        seq: Seq,
+    ) -> Result<()> {
         let state = self.memory.conversation(self.sql, conversation)?;
         let (id, head, ordinal) = (state.id, state.last_seq, state.ordinal);
         let read_ordinal = if seq == head { ordinal } else { self.ordinal_at(conversation, seq)? };
@@ -112,7 +139,10 @@ impl Batch<'_> {
         let mut statement = self.sql.prepare_cached(
             "select ordinal from events where conversation = ?1 and seq <= ?2 order by seq desc limit 1",
         )?;
-        Ok(statement.query_row((conversation, sql_seq(seq)), |row| row.get(0)).optional()?.map_or(0, unsigned))
+        Ok(statement
+            .query_row((conversation, sql_seq(seq)), |row| row.get(0))
+            .optional()?
+            .map_or(0, unsigned))
     }
 
     fn own_messages_after(&self, conversation: ConversationKey, user: UserKey, seq: Seq) -> Result<u64> {
@@ -123,7 +153,13 @@ impl Batch<'_> {
         Ok(unsigned(statement.query_row((conversation, sql_seq(seq), user), |row| row.get(0))?))
     }
 
-    fn read_thread(&mut self, conversation: ConversationKey, actor: &Actor, root: Seq, to: ReadPosition) -> Result<()> {
+    fn read_thread(
+        &mut self,
+        conversation: ConversationKey,
+        actor: &Actor,
+        root: Seq,
+        to: ReadPosition,
+    ) -> Result<()> {
         let Some(follow) = self.follow(actor.user, conversation, root)? else {
             // Nothing is unread in a thread that is not followed.
             return Ok(());
@@ -213,7 +249,13 @@ impl crate::Writer {
     ///
     /// # Errors
     /// `not_found` for whoever is not a member, `invalid` for a seq that is not there.
-    pub async fn mark_unread(&self, actor: Actor, target: Target, thread: Option<Seq>, seq: Seq) -> Result<()> {
+    pub async fn mark_unread(
+        &self,
+        actor: Actor,
+        target: Target,
+        thread: Option<Seq>,
+        seq: Seq,
+    ) -> Result<()> {
         self.call(move |batch| {
             batch.check_actor(&actor)?;
             let conversation = batch.conversation_of(&target)?;

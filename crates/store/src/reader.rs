@@ -140,8 +140,9 @@ pub fn conversation_key(
 /// # Errors
 /// A failure of the store.
 pub fn member_keys(sql: &Connection, conversation: ConversationKey) -> Result<roaring::RoaringBitmap> {
-    let mut statement =
-        sql.prepare_cached("select user from members where conversation = ?1 and left_seq is null order by user")?;
+    let mut statement = sql.prepare_cached(
+        "select user from members where conversation = ?1 and left_seq is null order by user",
+    )?;
     let keys = statement.query_map([conversation], |row| row.get::<_, u32>(0))?;
     Ok(keys.collect::<rusqlite::Result<_>>()?)
 }
@@ -155,8 +156,9 @@ pub(crate) struct Origins {
 
 impl Origins {
     pub(crate) fn after(sql: &Connection, closed: u32) -> Result<Self> {
-        let mut statement =
-            sql.prepare_cached("select id, position, closing from origins where closing is null or closing > ?1")?;
+        let mut statement = sql.prepare_cached(
+            "select id, position, closing from origins where closing is null or closing > ?1",
+        )?;
         let rows = statement.query_map([closed], |row| {
             Ok((Origin(row.get(0)?), Position(unsigned(row.get(1)?)), row.get::<_, Option<u32>>(2)?))
         })?;
@@ -169,7 +171,10 @@ impl Origins {
     /// Everything this snapshot holds, as a vector.
     pub(crate) fn snapshot(&self) -> Vector {
         let open = self.recent.iter().filter(|(_, _, closing)| closing.is_none());
-        Vector { closed: self.max_closed, open: open.map(|(origin, position, _)| (*origin, *position)).collect() }
+        Vector {
+            closed: self.max_closed,
+            open: open.map(|(origin, position, _)| (*origin, *position)).collect(),
+        }
     }
 
     /// Whether the database can have given this vector: nothing in it lies ahead, no origin is unknown.
@@ -206,7 +211,11 @@ impl Origins {
 ///
 /// # Errors
 /// A failure of the store.
-pub fn member_keys_at(sql: &Connection, conversation: ConversationKey, at: Seq) -> Result<roaring::RoaringBitmap> {
+pub fn member_keys_at(
+    sql: &Connection,
+    conversation: ConversationKey,
+    at: Seq,
+) -> Result<roaring::RoaringBitmap> {
     let mut statement = sql.prepare_cached(
         "select user from members where conversation = ?1 and joined_seq <= ?2 \
          and (left_seq is null or left_seq > ?2) order by user",

@@ -31,8 +31,10 @@ pub fn check_key(sql: &Connection, key_hash: &TokenHash, now: Timestamp) -> Resu
     if has_users(sql)? {
         return Err(Error::refused(Code::SetupFinished));
     }
-    let stored: Option<Vec<u8>> =
-        sql.prepare_cached("select value from meta where name = 'setup_key'")?.query_row([], |row| row.get(0)).optional()?;
+    let stored: Option<Vec<u8>> = sql
+        .prepare_cached("select value from meta where name = 'setup_key'")?
+        .query_row([], |row| row.get(0))
+        .optional()?;
     let Some((hash, expires)) = stored.as_deref().and_then(|value| value.split_first_chunk::<32>()) else {
         return Err(Error::refused(Code::NotFound));
     };

@@ -94,7 +94,8 @@ pub fn snapshot_vector(sql: &Connection) -> Result<Vector> {
 }
 
 fn valid(origins: &Origins, cursor: &SyncCursor) -> bool {
-    origins.could_give(&cursor.vector) && cursor.walk.as_ref().is_none_or(|walk| could_target(origins, &walk.target))
+    origins.could_give(&cursor.vector)
+        && cursor.walk.as_ref().is_none_or(|walk| could_target(origins, &walk.target))
 }
 
 /// A target may name origins that closed since; they are among the recent ones, for the base vector is older.
@@ -209,9 +210,9 @@ impl Filling<'_> {
         dirty.retain(|dirty| *dirty > key);
         dirty.sort_unstable();
         dirty.dedup();
-        let mut is_member = self
-            .sql
-            .prepare_cached("select 1 from members where conversation = ?1 and user = ?2 and left_seq is null")?;
+        let mut is_member = self.sql.prepare_cached(
+            "select 1 from members where conversation = ?1 and user = ?2 and left_seq is null",
+        )?;
         let mut own = Vec::new();
         for conversation in dirty {
             if is_member.exists((conversation, self.user))? {
@@ -238,7 +239,12 @@ impl Filling<'_> {
     }
 
     /// Events of one conversation after `after` up to the target. `true`: all of them are served.
-    fn conversation(&mut self, key: ConversationKey, after: u64, stage: impl Fn(u64) -> Stage) -> Result<bool> {
+    fn conversation(
+        &mut self,
+        key: ConversationKey,
+        after: u64,
+        stage: impl Fn(u64) -> Stage,
+    ) -> Result<bool> {
         let Some(view) = view(self.sql, self.user, key)? else { return Ok(true) };
         let last = self.last_within(&view, &self.walk.target)?;
         let mut next = if after > 0 { Seq(after).next() } else { self.last_within(&view, self.from)?.next() };
@@ -304,16 +310,17 @@ impl Filling<'_> {
     }
 
     fn is_unseen(&self, key: ConversationKey, seq: Seq) -> Result<bool> {
-        Ok(self.place_of(key, seq)?.is_some_and(|(origin, position)| !self.origins.contains(self.from, origin, position)))
+        Ok(self
+            .place_of(key, seq)?
+            .is_some_and(|(origin, position)| !self.origins.contains(self.from, origin, position)))
     }
 
     fn place_of(&self, key: ConversationKey, seq: Seq) -> Result<Option<(Origin, Position)>> {
         let mut statement = self.sql.prepare_cached(
             "select origin, position from events where conversation = ?1 and seq >= ?2 order by seq limit 1",
         )?;
-        let place = statement.query_row((key, sql_seq(seq)), |row| {
-            Ok((Origin(row.get(0)?), Position(unsigned(row.get(1)?))))
-        });
+        let place = statement
+            .query_row((key, sql_seq(seq)), |row| Ok((Origin(row.get(0)?), Position(unsigned(row.get(1)?)))));
         Ok(place.optional()?)
     }
 
@@ -342,8 +349,12 @@ fn approximate_bytes(event: &stonechat_wire::Event) -> usize {
     const FRAME: usize = 360;
     FRAME
         + match &event.body {
-            EventBody::Message(body) => body.content.len() + body.metadata.as_ref().map_or(0, |json| json.get().len()),
-            EventBody::Edit(body) => body.content.len() + body.metadata.as_ref().map_or(0, |json| json.get().len()),
+            EventBody::Message(body) => {
+                body.content.len() + body.metadata.as_ref().map_or(0, |json| json.get().len())
+            }
+            EventBody::Edit(body) => {
+                body.content.len() + body.metadata.as_ref().map_or(0, |json| json.get().len())
+            }
             _ => 0,
         }
 }

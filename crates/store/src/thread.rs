@@ -18,7 +18,12 @@ pub(crate) struct Follow {
 }
 
 impl Batch<'_> {
-    pub(crate) fn follow(&self, user: UserKey, conversation: ConversationKey, root: Seq) -> Result<Option<Follow>> {
+    pub(crate) fn follow(
+        &self,
+        user: UserKey,
+        conversation: ConversationKey,
+        root: Seq,
+    ) -> Result<Option<Follow>> {
         let mut statement = self.sql.prepare_cached(
             "select read_generation, read_seq from follows \
              where user = ?1 and conversation = ?2 and root_seq = ?3 and following = 1",
@@ -104,10 +109,18 @@ impl Batch<'_> {
         Ok(())
     }
 
-    fn set_follow(&mut self, actor: &Actor, conversation: ConversationKey, root: Seq, follow: bool) -> Result<()> {
+    fn set_follow(
+        &mut self,
+        actor: &Actor,
+        conversation: ConversationKey,
+        root: Seq,
+        follow: bool,
+    ) -> Result<()> {
         let is_root = self
             .sql
-            .prepare_cached("select 1 from events where conversation = ?1 and seq = ?2 and kind = 0 and thread is null")?
+            .prepare_cached(
+                "select 1 from events where conversation = ?1 and seq = ?2 and kind = 0 and thread is null",
+            )?
             .exists((conversation, sql_seq(root)))?;
         if !is_root {
             return Err(Error::invalid("thread", "not a message of the main timeline"));

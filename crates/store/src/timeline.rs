@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension, Row};
 use stonechat_wire::{
-    ClientId, ConversationKind, DeviceId, Event, Message, MessageHistory, MessageId, MessageVersion, MessagesPage,
-    Posting, Reaction, ReactionCount, ReadBy, Role, Seq, ThreadSummary, TimelineRow, Timestamp, UserId, Version,
+    ClientId, ConversationKind, DeviceId, Event, Message, MessageHistory, MessageId, MessageVersion,
+    MessagesPage, Posting, Reaction, ReactionCount, ReadBy, Role, Seq, ThreadSummary, TimelineRow, Timestamp,
+    UserId, Version,
 };
 
 use crate::UserKey;
@@ -184,7 +185,8 @@ fn bare_message(row: &Row<'_>, viewer: Viewer, view: &View, at: Seq) -> Result<M
     let sender: UserKey = row.get("sender")?;
     let timestamp = Timestamp(row.get("created_at")?);
     let json = |column: &str| -> Result<Option<String>> { Ok(row.get(column)?) };
-    let version: Version = json("current_vector")?.and_then(|json| serde_json::from_str(&json).ok()).unwrap_or_default();
+    let version: Version =
+        json("current_vector")?.and_then(|json| serde_json::from_str(&json).ok()).unwrap_or_default();
     let amended: bool = row.get("amended")?;
     let mentions = if amended {
         json("mentions")?.and_then(|json| serde_json::from_str(&json).ok()).unwrap_or_default()
@@ -233,7 +235,12 @@ fn reaction_counts(sql: &Connection, viewer: Viewer, view: &View, at: Seq) -> Re
 }
 
 /// The thread under a root, and what of it is unread to the viewer.
-pub(crate) fn thread_summary(sql: &Connection, user: UserKey, view: &View, root: Seq) -> Result<Option<ThreadSummary>> {
+pub(crate) fn thread_summary(
+    sql: &Connection,
+    user: UserKey,
+    view: &View,
+    root: Seq,
+) -> Result<Option<ThreadSummary>> {
     let mut statement = sql.prepare_cached(
         "select t.ordinal - t.deleted, t.last_seq, t.last_at, coalesce(f.following, 0), f.read_generation, f.read_seq, \
          (t.ordinal - f.read_ordinal) - (f.own_total - f.read_own) - case when t.last_tombstone_seq > f.read_seq then \
@@ -321,9 +328,8 @@ pub fn read_by(sql: &Connection, view: &View, at: Seq) -> Result<ReadBy> {
          and m.read_seq >= ?2 and u.share_receipts = 1 \
          and m.user <> (select sender from events where conversation = ?1 and seq = ?2) order by m.user",
     )?;
-    let ids = statement.query_map((view.conversation, sql_seq(at)), |row| {
-        Ok(UserId(uuid(row.get_ref(0)?.as_blob()?)))
-    })?;
+    let ids = statement
+        .query_map((view.conversation, sql_seq(at)), |row| Ok(UserId(uuid(row.get_ref(0)?.as_blob()?))))?;
     let mut user_ids: Vec<UserId> = ids.collect::<rusqlite::Result<_>>()?;
     let total = user_ids.len() as u64;
     user_ids.truncate(200);
@@ -338,7 +344,8 @@ pub fn pins(sql: &Connection, viewer: Viewer, view: &View) -> Result<Vec<Message
     let mut statement = sql.prepare_cached(
         "select message_seq from pins where conversation = ?1 and message_seq >= ?2 order by seq desc limit 100",
     )?;
-    let rows = statement.query_map((view.conversation, sql_seq(view.visible_from)), |row| row.get(0).map(seq))?;
+    let rows =
+        statement.query_map((view.conversation, sql_seq(view.visible_from)), |row| row.get(0).map(seq))?;
     messages_at(sql, viewer, view, rows.collect::<rusqlite::Result<_>>()?)
 }
 
@@ -385,7 +392,12 @@ fn messages_at(sql: &Connection, viewer: Viewer, view: &View, places: Vec<Seq>) 
 ///
 /// # Errors
 /// A failure of the store.
-pub fn by_sender(sql: &Connection, viewer: Viewer, before: Option<Timestamp>, limit: usize) -> Result<Vec<Message>> {
+pub fn by_sender(
+    sql: &Connection,
+    viewer: Viewer,
+    before: Option<Timestamp>,
+    limit: usize,
+) -> Result<Vec<Message>> {
     let mut statement = sql.prepare_cached(
         "select conversation, seq from events where sender = ?1 and kind = 0 and created_at < ?2 \
          order by created_at desc limit ?3",

@@ -167,10 +167,12 @@ mod tests {
     use super::*;
 
     fn vector() -> impl Strategy<Value = Vector> {
-        (any::<u32>(), prop::collection::vec((any::<i64>(), any::<u64>()), 0..4)).prop_map(|(closed, open)| Vector {
-            closed,
-            open: open.into_iter().map(|(o, p)| (Origin(o), Position(p))).collect(),
-        })
+        (any::<u32>(), prop::collection::vec((any::<i64>(), any::<u64>()), 0..4)).prop_map(
+            |(closed, open)| Vector {
+                closed,
+                open: open.into_iter().map(|(o, p)| (Origin(o), Position(p))).collect(),
+            },
+        )
     }
 
     fn stage() -> impl Strategy<Value = Stage> {

@@ -121,7 +121,12 @@ impl Writer {
     ///
     /// # Errors
     /// When the database cannot be opened for writing.
-    pub fn start(store: &Store, settings: Settings, on_commit: OnCommit, on_fatal: OnFatal) -> Result<Started> {
+    pub fn start(
+        store: &Store,
+        settings: Settings,
+        on_commit: OnCommit,
+        on_fatal: OnFatal,
+    ) -> Result<Started> {
         let mut sql = store.writing()?;
         let (origin, vector) = start_origin(&mut sql, Timestamp::now())?;
         let memory = Memory::load(&sql)?;
@@ -407,7 +412,9 @@ impl Run {
                 Operation::Append(append) => {
                     append.answer(outcome.into_result(), &mut commit.answers, &mut replies);
                 }
-                Operation::Read(reading) => reading.answer(outcome.into_result().map(|_| ()), &mut commit.answers),
+                Operation::Read(reading) => {
+                    reading.answer(outcome.into_result().map(|_| ()), &mut commit.answers)
+                }
                 Operation::Call(job) => jobs.push((job, outcome.into_result().map(|_| ()))),
             }
         }
@@ -427,7 +434,12 @@ impl Run {
         }
         replies.into_iter().for_each(crate::append::Reply::send);
         if !answers.is_empty() {
-            (self.on_commit)(Commit { origin: self.origin, last: self.position, entries: Vec::new(), answers });
+            (self.on_commit)(Commit {
+                origin: self.origin,
+                last: self.position,
+                entries: Vec::new(),
+                answers,
+            });
         }
     }
 }

@@ -134,40 +134,35 @@ enum Pace {
     Every(Duration),
 }
 
-async fn send(
-    writer: stonechat_client::Writer,
-    to: UserId,
-    pace: Pace,
-    way: Arc<Way>,
-    shared: Arc<Shared>,
-) {
+async fn send(writer: stonechat_client::Writer, to: UserId, pace: Pace, way: Arc<Way>, shared: Arc<Shared>) {
     let text = "x".repeat(TEXT_BYTES);
-    let mut tick = match pace {
-        Pace::Every(every) => {
-            // Pairs begin at different moments, as people do.
-            let start = Instant::now() + every.mul_f64(rand::random());
-            let mut tick = tokio::time::interval_at(start, every);
-            tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Burst);
-            Some(tick)
-        }
-        Pace::Window(_) => None,
+    // Pairs begin at different moments, as people do.
+    let mut due = match pace {
+        Pace::Every(every) => Instant::now() + every.mul_f64(rand::random()),
+        Pace::Window(_) => Instant::now(),
     };
     while !shared.stopping.load(Ordering::Relaxed) {
-        let mut count = 1;
-        match (&pace, &mut tick) {
-            (Pace::Window(window), _) => {
+        let count = match pace {
+            Pace::Window(window) => {
                 let waiting = way.sent.lock().len();
-                if waiting >= *window {
+                if waiting >= window {
                     way.acked.notified().await;
                     continue;
                 }
-                count = window - waiting;
+                window - waiting
             }
-            (Pace::Every(_), Some(tick)) => {
-                tick.tick().await;
+            Pace::Every(every) => {
+                // Timers are a millisecond fine: what became due meanwhile goes together.
+                tokio::time::sleep_until(due).await;
+                let now = Instant::now();
+                let mut count = 0;
+                while due <= now {
+                    due += every;
+                    count += 1;
+                }
+                count
             }
-            (Pace::Every(_), None) => return,
-        }
+        };
         for _ in 0..count {
             let client_id = ClientId::new();
             let frame =
@@ -263,7 +258,8 @@ fn check_order(payload: &[u8], last: &mut u64, shared: &Shared) {
 
 /// Waits until everything sent has arrived, or nothing moves for two seconds.
 async fn drain(ways: &[Arc<Way>]) {
-    let waiting = || ways.iter().map(|way| way.undelivered.lock().len() + way.sent.lock().len()).sum::<usize>();
+    let waiting =
+        || ways.iter().map(|way| way.undelivered.lock().len() + way.sent.lock().len()).sum::<usize>();
     let (mut left, mut since) = (waiting(), Instant::now());
     let mut look = tokio::time::interval(Duration::from_millis(20));
     while left > 0 && since.elapsed() < Duration::from_secs(2) {

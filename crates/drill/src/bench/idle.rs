@@ -40,8 +40,11 @@ impl Idle {
 async fn answer_heartbeats(mut connection: Connection) {
     loop {
         let mut heartbeat = false;
-        let heard = connection.recv_raw(|payload| heartbeat |= wire_scan::kind(payload) == Kind::Heartbeat).await;
-        if !matches!(heard, Ok(None)) || heartbeat && connection.send_text(r#"{"type":"heartbeat"}"#).await.is_err() {
+        let heard =
+            connection.recv_raw(|payload| heartbeat |= wire_scan::kind(payload) == Kind::Heartbeat).await;
+        if !matches!(heard, Ok(None))
+            || heartbeat && connection.send_text(r#"{"type":"heartbeat"}"#).await.is_err()
+        {
             return;
         }
     }

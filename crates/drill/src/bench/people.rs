@@ -42,11 +42,18 @@ pub async fn open(url: &str, n: usize, person: &Person, cursor: Option<Cursor>) 
 ///
 /// # Errors
 /// What the connection or the server said.
-pub async fn connect(url: &str, n: usize, person: &Person, cursor: Option<Cursor>) -> Result<(Connection, Cursor)> {
+pub async fn connect(
+    url: &str,
+    n: usize,
+    person: &Person,
+    cursor: Option<Cursor>,
+) -> Result<(Connection, Cursor)> {
     let mut connection = open(url, n, person, cursor).await?;
     loop {
         match connection.recv().await? {
-            Received::Frame(ServerFrame::Control(Control::Reset { cursor })) => return Ok((connection, cursor)),
+            Received::Frame(ServerFrame::Control(Control::Reset { cursor })) => {
+                return Ok((connection, cursor));
+            }
             Received::Frame(ServerFrame::Control(Control::Cursor { cursor, has_more: false })) => {
                 return Ok((connection, cursor));
             }

@@ -8,7 +8,7 @@ use hashbrown::{HashMap, HashSet};
 use hdrhistogram::Histogram;
 use parking_lot::Mutex;
 use stonechat_client::{Result, Writer};
-use stonechat_wire::{ClientId, ConversationId, ConversationRef, Seq, SendMessage, UserId};
+use stonechat_wire::{ClientId, ConversationId, ConversationRef, SendMessage, Seq, UserId};
 use tokio::sync::{Semaphore, oneshot};
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -95,7 +95,9 @@ pub async fn run(plan: Plan) -> Result<Seen> {
     let expected_deliveries: u64 = plan
         .lines
         .iter()
-        .map(|line| plan.members.get(&line.channel).map_or(0, |members| members.len().saturating_sub(1)) as u64)
+        .map(|line| {
+            plan.members.get(&line.channel).map_or(0, |members| members.len().saturating_sub(1)) as u64
+        })
         .sum();
     let mut look = tokio::time::interval(Duration::from_millis(20));
     let (mut before, mut still) = (0, 0);
@@ -188,7 +190,8 @@ async fn hear(mut reader: stonechat_client::Reader, writer: Writer, shared: Arc<
                 return;
             }
             let Some(seq) = wire_scan::seq(payload) else { return };
-            let channel = wire_scan::text_after(payload, br#""conversation_id":""#).and_then(|id| id.try_into().ok());
+            let channel =
+                wire_scan::text_after(payload, br#""conversation_id":""#).and_then(|id| id.try_into().ok());
             if let Some(channel) = channel {
                 let last = last.entry(channel).or_insert(seq - 1);
                 if seq != *last + 1 {
@@ -240,4 +243,3 @@ fn micros(since: Instant) -> u64 {
 pub fn places(people: &[Person]) -> HashMap<UserId, usize> {
     people.iter().enumerate().map(|(place, person)| (person.user_id, place)).collect()
 }
-

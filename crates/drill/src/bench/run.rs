@@ -87,8 +87,9 @@ async fn commits(stage: &Stage) -> f64 {
 fn rows_stored(stage: &Stage, figures: &mut Figures, acked: u64) {
     let Some(data) = stage.data() else { return };
     let flags = rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY;
-    let count = rusqlite::Connection::open_with_flags(data.join("chat.db"), flags)
-        .and_then(|sql| sql.query_row("select count(*) from events where kind = 0", [], |row| row.get::<_, i64>(0)));
+    let count = rusqlite::Connection::open_with_flags(data.join("chat.db"), flags).and_then(|sql| {
+        sql.query_row("select count(*) from events where kind = 0", [], |row| row.get::<_, i64>(0))
+    });
     if let Ok(count) = count {
         figures.number("rows_stored", count as f64);
         figures.number("rows_stored_minus_acked", count as f64 - acked as f64);
@@ -105,7 +106,8 @@ pub fn limits(common: &Common, frame_bytes: usize, connections: usize) -> Result
     figures.number("frame_bytes", frame_bytes as f64);
     figures.number("connections", connections as f64);
     figures.number("raw_one_write_deliveries_per_s", limits::raw_broadcast(connections, frame_bytes, 1)?);
-    figures.number("raw_eight_per_write_deliveries_per_s", limits::raw_broadcast(connections, frame_bytes, 8)?);
+    figures
+        .number("raw_eight_per_write_deliveries_per_s", limits::raw_broadcast(connections, frame_bytes, 8)?);
     let (p50, p99) = limits::fdatasync(&common.base)?;
     figures.number("fdatasync_p50_ms", p50);
     figures.number("fdatasync_p99_ms", p99);
@@ -163,7 +165,8 @@ async fn direct_once(common: &Common, pairs: usize, window: usize, rate: Option<
         let (_, fdatasync_p99) = limits::fdatasync(&common.base)?;
         figures.number("fdatasync_p99_ms", fdatasync_p99);
         let batch = u32::try_from(window).unwrap_or(1_000).max(1);
-        let bare = limits::bare_store(&common.base, batch).map_err(|error| std::io::Error::other(error.to_string()))?;
+        let bare = limits::bare_store(&common.base, batch)
+            .map_err(|error| std::io::Error::other(error.to_string()))?;
         figures.number("bare_store_messages_per_s", bare);
         figures.number("ratio_to_bare_store", peak / bare);
     }
@@ -214,7 +217,8 @@ pub async fn fanout(common: &Common, recipients: usize, in_flight: u64) -> Resul
         figures.number("deliveries_per_s", rate);
         figures.number("last_recipient_p50_ms", millis(&full.last_recipient_us, 0.5));
         figures.number("last_recipient_p99_ms", millis(&full.last_recipient_us, 0.99));
-        figures.number("server_cpu_s_per_million_deliveries", cpu * 1e6 / full.deliveries_total.max(1) as f64);
+        figures
+            .number("server_cpu_s_per_million_deliveries", cpu * 1e6 / full.deliveries_total.max(1) as f64);
         figures.number("violations", (full.violations + full.incomplete) as f64);
         let calm = fanout::run(plan(Some(100.0))).await?;
         figures.number("at_100_per_s_last_recipient_p50_ms", millis(&calm.last_recipient_us, 0.5));
@@ -323,11 +327,23 @@ pub async fn storm(common: &Common, clients: usize, jitter: bool) -> Result<Figu
             group.push(senders[n % SENDERS].user_id);
         }
         let conversations = stage.groups(&groups).await?;
-        let of = |sender: usize| conversations.iter().copied().skip(sender).step_by(SENDERS).collect::<Vec<_>>();
+        let of =
+            |sender: usize| conversations.iter().copied().skip(sender).step_by(SENDERS).collect::<Vec<_>>();
         let plan = storm::Plan {
             url: stage.url.clone(),
-            clients: clients.iter().cloned().enumerate().map(|(n, one)| (one, conversations[n / GROUP])).collect(),
-            senders: senders.iter().cloned().enumerate().map(|(n, one)| (one, of(n))).filter(|one| !one.1.is_empty()).collect(),
+            clients: clients
+                .iter()
+                .cloned()
+                .enumerate()
+                .map(|(n, one)| (one, conversations[n / GROUP]))
+                .collect(),
+            senders: senders
+                .iter()
+                .cloned()
+                .enumerate()
+                .map(|(n, one)| (one, of(n)))
+                .filter(|one| !one.1.is_empty())
+                .collect(),
             messages_per_s: 500.0,
             jitter,
             calm: Duration::from_secs(2),
@@ -366,7 +382,8 @@ pub async fn sync(common: &Common, conversations: usize, elsewhere: usize, misse
         let mut stage = common.stage().await?;
         let people = stage.people(12).await?;
         let (reader, writer) = (people[0].clone(), people[1].clone());
-        let mine: Vec<_> = (0..conversations).map(|n| vec![reader.user_id, people[2 + n % 10].user_id]).collect();
+        let mine: Vec<_> =
+            (0..conversations).map(|n| vec![reader.user_id, people[2 + n % 10].user_id]).collect();
         stage.groups(&mine).await?;
         let theirs: Vec<_> = (0..1_000).map(|n| vec![writer.user_id, people[2 + n % 10].user_id]).collect();
         let theirs = stage.groups(&theirs).await?;

@@ -12,10 +12,10 @@ use stonechat_wire::{ClientId, ConversationId, Cursor};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use super::TEXT_BYTES;
 use super::direct::histogram;
 use super::people::{self, Person};
 use super::wire_scan::{self, Kind};
-use super::TEXT_BYTES;
 
 #[derive(Clone, Debug)]
 pub struct Plan {
@@ -75,8 +75,17 @@ pub async fn run(plan: Plan) -> Result<Seen> {
     let everybody: Vec<_> = plan.clients.iter().map(|(person, _)| person.clone()).collect();
     let sockets = people::connect_all_with_cursors(&plan.url, &everybody, 64).await?;
     let mut clients = tokio::task::JoinSet::new();
-    for (n, ((socket, cursor), (person, conversation))) in sockets.into_iter().zip(plan.clients.clone()).enumerate() {
-        let client = Client { n, person, conversation: conversation.to_string(), cursor, last: 0, shared: shared.clone() };
+    for (n, ((socket, cursor), (person, conversation))) in
+        sockets.into_iter().zip(plan.clients.clone()).enumerate()
+    {
+        let client = Client {
+            n,
+            person,
+            conversation: conversation.to_string(),
+            cursor,
+            last: 0,
+            shared: shared.clone(),
+        };
         clients.spawn(client.run(socket));
     }
     let acks = Arc::new((AtomicU64::new(0), Mutex::new(histogram())));
@@ -164,7 +173,8 @@ impl Client {
 
     /// Connects with the cursor, and is back when the server says it is caught up.
     async fn return_at(&mut self, began: Instant) -> Result<()> {
-        let mut socket = people::open(&self.shared.url, self.n, &self.person, Some(self.cursor.clone())).await?;
+        let mut socket =
+            people::open(&self.shared.url, self.n, &self.person, Some(self.cursor.clone())).await?;
         let mut caught_up = false;
         loop {
             let (mut heartbeat, mut cursor) = (false, None);

@@ -6,15 +6,21 @@ use stonechat_client::{Error, Rest, Result, SyncQuery};
 use stonechat_wire::{ClientId, ConversationId, Cursor};
 use tokio::time::Instant;
 
+use super::TEXT_BYTES;
 use super::people::{self, Person};
 use super::wire_scan::{self, Kind};
-use super::TEXT_BYTES;
 
 /// Writes so many messages, spread over conversations, as fast as they are acknowledged.
 ///
 /// # Errors
 /// When the connection ends.
-pub async fn fill(url: &str, n: usize, person: &Person, conversations: &[ConversationId], count: usize) -> Result<()> {
+pub async fn fill(
+    url: &str,
+    n: usize,
+    person: &Person,
+    conversations: &[ConversationId],
+    count: usize,
+) -> Result<()> {
     const WINDOW: usize = 500;
     let (connection, _) = people::connect(url, n, person, None).await?;
     let (mut reader, writer) = connection.split();
@@ -112,4 +118,3 @@ pub async fn catch_up(url: &str, n: usize, person: &Person, cursor: Cursor) -> R
         }
     }
 }
-

@@ -59,7 +59,14 @@ const FAULTS: &[Fault] = &[
     }),
     ("a device's messages changed places", Invariant::OrderFitsTime, |history, _| {
         let last = history.attempts.iter().map(|attempt| attempt.invoked_us).max().unwrap_or(0);
-        if let Some(attempt) = history.attempts.iter_mut().find(|attempt| attempt.device == 0) {
+        let of_device = |attempt: &&Attempt| attempt.device == 0 && attempt.conversation == 0;
+        let single =
+            |id: ClientId| history.attempts.iter().filter(|attempt| attempt.client_id == id).count() == 1;
+        let acked = |attempt: &&Attempt| matches!(attempt.outcome, Outcome::Acked { .. });
+        let first =
+            history.attempts.iter().filter(of_device).filter(acked).find(|attempt| single(attempt.client_id));
+        let first = first.map(|attempt| attempt.client_id);
+        if let Some(attempt) = history.attempts.iter_mut().find(|attempt| Some(attempt.client_id) == first) {
             attempt.invoked_us = last + 1;
         }
     }),
@@ -97,7 +104,14 @@ fn correct(random: &mut SmallRng) -> History {
             let stands = Entry { seq, client_id, text_hash };
             let (invoked_us, at_us) = (now, now + random.random_range(1..5));
             now = at_us + 1;
-            let attempt = |outcome, invoked_us| Attempt { device, conversation, client_id, text_hash, invoked_us, outcome };
+            let attempt = |outcome, invoked_us| Attempt {
+                device,
+                conversation,
+                client_id,
+                text_hash,
+                invoked_us,
+                outcome,
+            };
             if random.random_bool(0.2) {
                 // The answer was lost; a repeat got it, or nobody ever asked.
                 history.attempts.push(attempt(Outcome::Unknown, invoked_us));
@@ -126,11 +140,19 @@ fn correct(random: &mut SmallRng) -> History {
         });
         history.log.insert(conversation, entries);
         // A device that never heard the ack of its own message need not hold it here.
-        let heard = |device| history.attempts.iter().all(|attempt| {
-            attempt.device != device || attempt.conversation != conversation || attempt.outcome != Outcome::Unknown
-        });
+        let heard = |device| {
+            history.attempts.iter().all(|attempt| {
+                attempt.device != device
+                    || attempt.conversation != conversation
+                    || attempt.outcome != Outcome::Unknown
+            })
+        };
         let whole: Vec<u32> = (0..4).filter(|device| heard(*device)).collect();
-        history.observers.extend(whole.iter().map(|device| Observer { device: *device, conversation, from_seq: 2 }));
+        history.observers.extend(whole.iter().map(|device| Observer {
+            device: *device,
+            conversation,
+            from_seq: 2,
+        }));
         history.observers.push(Observer { device: 9, conversation, from_seq: 2 });
         let rest = history.log[&conversation].clone();
         history.deliveries.extend(rest.iter().map(|entry| Delivery {

@@ -8,10 +8,14 @@ use stonechat_store::{Error, Result};
 /// `invalid`.
 pub(crate) fn handle(text: &str) -> Result<String> {
     let handle = text.trim().trim_start_matches('@').to_lowercase();
-    let first = handle.chars().next().is_some_and(|first| first.is_ascii_lowercase() || first.is_ascii_digit());
+    let first =
+        handle.chars().next().is_some_and(|first| first.is_ascii_lowercase() || first.is_ascii_digit());
     let rest = handle.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "._-".contains(c));
     if !first || !rest || handle.len() > 32 {
-        return Err(Error::invalid("handle", "1 to 32 of a-z, 0-9, '.', '_', '-', beginning with a letter or digit"));
+        return Err(Error::invalid(
+            "handle",
+            "1 to 32 of a-z, 0-9, '.', '_', '-', beginning with a letter or digit",
+        ));
     }
     if handle == "all" || handle == "me" {
         return Err(Error::invalid("handle", "this word has a meaning of its own"));

@@ -18,7 +18,8 @@ const MIN_CHARACTERS: usize = 10;
 /// Checked before hashing: a long password must cost nothing.
 const MAX_BYTES: usize = 256;
 /// The most used passwords of ten characters and more.
-static COMMON: LazyLock<HashSet<&'static str>> = LazyLock::new(|| include_str!("common_passwords.txt").lines().collect());
+static COMMON: LazyLock<HashSet<&'static str>> =
+    LazyLock::new(|| include_str!("common_passwords.txt").lines().collect());
 
 pub(super) struct Passwords {
     slots: Arc<Semaphore>,
@@ -52,7 +53,8 @@ impl Passwords {
         let hash = hash.unwrap_or_else(|| self.dummy.clone());
         let password = if fits { password.to_owned() } else { String::new() };
         let matches = self.work(move || {
-            PasswordHash::new(&hash).is_ok_and(|hash| argon2().verify_password(password.as_bytes(), &hash).is_ok())
+            PasswordHash::new(&hash)
+                .is_ok_and(|hash| argon2().verify_password(password.as_bytes(), &hash).is_ok())
         });
         Ok(matches.await? && known && fits)
     }

@@ -56,9 +56,12 @@ impl Throttle {
 
     fn allow(&self, full_at: Option<Instant>, rate: &Rate) -> Result<()> {
         let now = Instant::now();
-        let Some(wait) = full_at.and_then(|at| rate.wait(at, now)).filter(|_| !self.lifted) else { return Ok(()) };
+        let Some(wait) = full_at.and_then(|at| rate.wait(at, now)).filter(|_| !self.lifted) else {
+            return Ok(());
+        };
         let retry_after_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
-        let params = Value::from(serde_json::Map::from_iter([("retry_after_ms".to_owned(), retry_after_ms.into())]));
+        let params =
+            Value::from(serde_json::Map::from_iter([("retry_after_ms".to_owned(), retry_after_ms.into())]));
         Err(Error::Refused(Refusal { code: Code::RateLimited, params }))
     }
 

@@ -108,9 +108,8 @@ fn ed25519(seed: &[u8; 32]) -> (Vec<u8>, Vec<u8>) {
     use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
     let pair = Ed25519KeyPair::from_seed_unchecked(seed).expect("32 bytes are a seed");
     // PrivateKeyInfo with the seed in an OCTET STRING inside an OCTET STRING (RFC 8410, section 7).
-    const PREFIX: [u8; 16] = [
-        0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20,
-    ];
+    const PREFIX: [u8; 16] =
+        [0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20];
     ([&PREFIX[..], &seed[..]].concat(), pair.public_key().as_ref().to_vec())
 }
 

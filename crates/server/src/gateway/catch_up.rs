@@ -59,7 +59,11 @@ impl CatchUp {
         };
         let sealer = app.store.sealer().clone();
         let page = app.readers.read(move |sql| sync::page(sql, &sealer, &request)).await?;
-        tracing::debug!(frames = page.frames.len(), duration_us = began.elapsed().as_micros() as u64, "sync page");
+        tracing::debug!(
+            frames = page.frames.len(),
+            duration_us = began.elapsed().as_micros() as u64,
+            "sync page"
+        );
         let walking = page.cursor.walk.is_some();
         let done = if page.reset && self.target.is_none() {
             // The cursor was of no use: start anew from where the session goes live.

@@ -59,7 +59,11 @@ async fn first(socket: &mut Socket) -> Result<(Connect, Vec<Heard>), Option<End>
     }
 }
 
-async fn identify(app: &App, connect: &Connect, credentials: Option<Credentials>) -> Result<SignedInDevice, Code> {
+async fn identify(
+    app: &App,
+    connect: &Connect,
+    credentials: Option<Credentials>,
+) -> Result<SignedInDevice, Code> {
     let found = match (connect, credentials) {
         (Connect { token: Some(token), .. }, _) => app.auth.authenticate(token).await,
         (Connect { ticket: Some(ticket), .. }, _) => app.auth.redeem_ticket(ticket).await,
@@ -78,7 +82,11 @@ pub(crate) fn expiry_s(app: &App, device: &SignedInDevice) -> Option<u32> {
 }
 
 /// A `connect` on a live socket: a new token of the same device.
-pub(crate) async fn renew(app: &App, device: &SignedInDevice, connect: &Connect) -> Result<SignedInDevice, Code> {
+pub(crate) async fn renew(
+    app: &App,
+    device: &SignedInDevice,
+    connect: &Connect,
+) -> Result<SignedInDevice, Code> {
     let renewed = identify(app, connect, None).await?;
     if renewed.actor != device.actor {
         return Err(Code::Unauthenticated);

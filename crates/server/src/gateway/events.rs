@@ -36,7 +36,8 @@ pub(crate) async fn events(
     Query(query): Query<EventsQuery>,
     headers: HeaderMap,
 ) -> Result<Response, Error> {
-    let resumed = headers.get("last-event-id").and_then(|id| id.to_str().ok()).map(|id| Cursor(id.to_owned()));
+    let resumed =
+        headers.get("last-event-id").and_then(|id| id.to_str().ok()).map(|id| Cursor(id.to_owned()));
     let cursor = resumed.or(query.cursor);
     let guard = SessionGuard::register(&app, device.actor, SessionKind::Stream);
     guard.set_expiry(expiry_s(&app, &device));
@@ -51,7 +52,8 @@ pub(crate) async fn events(
     Ok(response)
 }
 
-type Reading = Pin<Box<dyn Future<Output = stonechat_store::Result<(CatchUp, super::catch_up::Page)>> + Send>>;
+type Reading =
+    Pin<Box<dyn Future<Output = stonechat_store::Result<(CatchUp, super::catch_up::Page)>> + Send>>;
 
 enum State_ {
     Reading(Box<Option<CatchUp>>),

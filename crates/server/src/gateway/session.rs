@@ -124,18 +124,28 @@ impl Live {
     async fn hear(&mut self, heard: Vec<Heard>) -> Result<(), Option<End>> {
         for item in heard {
             match item {
-                Heard::Frame(ClientFrame::Connect(connect)) => match connect::renew(&self.app, &self.device, &connect).await {
-                    Ok(device) => {
-                        self.device = device;
-                        self.guard.set_expiry(connect::expiry_s(&self.app, &self.device));
+                Heard::Frame(ClientFrame::Connect(connect)) => {
+                    match connect::renew(&self.app, &self.device, &connect).await {
+                        Ok(device) => {
+                            self.device = device;
+                            self.guard.set_expiry(connect::expiry_s(&self.app, &self.device));
+                        }
+                        Err(_) => {
+                            return Err(Some(end(
+                                stonechat_wire::close::UNAUTHENTICATED,
+                                "Authentication failed",
+                            )));
+                        }
                     }
-                    Err(_) => return Err(Some(end(stonechat_wire::close::UNAUTHENTICATED, "Authentication failed"))),
-                },
+                }
                 Heard::Frame(frame) => {
                     let client_id = client_id(&frame);
                     if let Err(error) = self.handle(frame).await {
                         if error.code() == Code::Unauthenticated {
-                            return Err(Some(end(stonechat_wire::close::UNAUTHENTICATED, "this device was signed out")));
+                            return Err(Some(end(
+                                stonechat_wire::close::UNAUTHENTICATED,
+                                "this device was signed out",
+                            )));
                         }
                         if error.code().status() >= 500 {
                             tracing::error!(error = error.chain(), "a frame could not be handled");
@@ -150,7 +160,9 @@ impl Live {
                 }
                 Heard::Ping(payload) => self.guard.outbound.push(websocket::pong(&payload), 1),
                 Heard::Close(code) => return Err(Some(End { code: answer_code(code), reason: "" })),
-                Heard::Violation(violation) => return Err(Some(end(violation.close_code(), "protocol error"))),
+                Heard::Violation(violation) => {
+                    return Err(Some(end(violation.close_code(), "protocol error")));
+                }
             }
         }
         Ok(())

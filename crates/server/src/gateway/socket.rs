@@ -57,7 +57,10 @@ pub(crate) enum Next {
 pub(crate) enum Heard {
     Frame(ClientFrame),
     /// Not understood; the connection lives on.
-    Unreadable { reason: String, client_id: Option<ClientId> },
+    Unreadable {
+        reason: String,
+        client_id: Option<ClientId>,
+    },
     Ping(Bytes),
     Close(u16),
     /// The protocol was broken; the connection ends with this code.
@@ -144,7 +147,8 @@ impl Socket {
                 *slice = IoSlice::new(&frame[start..]);
                 count += 1;
             }
-            let mut written = ready!(Pin::new(&mut self.stream).poll_write_vectored(context, &slices[..count]))?;
+            let mut written =
+                ready!(Pin::new(&mut self.stream).poll_write_vectored(context, &slices[..count]))?;
             if written == 0 {
                 return Poll::Ready(Err(std::io::ErrorKind::WriteZero.into()));
             }
@@ -270,9 +274,13 @@ fn understand(incoming: Incoming<'_>) -> Heard {
     match incoming {
         Incoming::Text(text) => match ClientFrame::decode(text) {
             Ok(frame) => Heard::Frame(frame),
-            Err(error) => Heard::Unreadable { reason: reason(&error), client_id: ClientFrame::client_id_of(text) },
+            Err(error) => {
+                Heard::Unreadable { reason: reason(&error), client_id: ClientFrame::client_id_of(text) }
+            }
         },
-        Incoming::Binary(_) => Heard::Unreadable { reason: "frames are JSON text".to_owned(), client_id: None },
+        Incoming::Binary(_) => {
+            Heard::Unreadable { reason: "frames are JSON text".to_owned(), client_id: None }
+        }
         Incoming::Ping(payload) => Heard::Ping(Bytes::copy_from_slice(payload)),
         Incoming::Pong => Heard::Frame(ClientFrame::Heartbeat {}),
         Incoming::Close(code, _) => Heard::Close(code),

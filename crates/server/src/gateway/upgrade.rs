@@ -29,7 +29,8 @@ fn accept(app: &App, request: &mut Request) -> Result<Response, Response> {
     if request.method() != Method::GET || request.version() != Version::HTTP_11 {
         return Err(Error::bad_request("a WebSocket begins with GET over HTTP/1.1").into_response());
     }
-    if !has_token(headers, header::CONNECTION, "upgrade") || !has_token(headers, header::UPGRADE, "websocket") {
+    if !has_token(headers, header::CONNECTION, "upgrade") || !has_token(headers, header::UPGRADE, "websocket")
+    {
         let mut response = Error::bad_request("this address takes WebSocket upgrades only").into_response();
         *response.status_mut() = StatusCode::UPGRADE_REQUIRED;
         response.headers_mut().insert(header::UPGRADE, HeaderValue::from_static("websocket"));
@@ -43,7 +44,9 @@ fn accept(app: &App, request: &mut Request) -> Result<Response, Response> {
     }
     check_origin(app, headers).map_err(IntoResponse::into_response)?;
     let key = headers.get(header::SEC_WEBSOCKET_KEY).map(HeaderValue::as_bytes).filter(|key| key.len() == 24);
-    let Some(key) = key else { return Err(Error::bad_request("Sec-WebSocket-Key is missing").into_response()) };
+    let Some(key) = key else {
+        return Err(Error::bad_request("Sec-WebSocket-Key is missing").into_response());
+    };
     let accept = tungstenite::handshake::derive_accept_key(key);
     let protocols = offered_protocols(headers);
     let credentials = match protocols.iter().find_map(|protocol| protocol.strip_prefix("ticket.")) {

@@ -89,7 +89,9 @@ impl Board {
         let over: Vec<_> = self
             .present
             .iter()
-            .filter(|(_, present)| !present.connected && present.lingers_until.is_some_and(|until| until <= now))
+            .filter(|(_, present)| {
+                !present.connected && present.lingers_until.is_some_and(|until| until <= now)
+            })
             .map(|(user, _)| *user)
             .collect();
         over.into_iter().for_each(|user| self.leave(user));

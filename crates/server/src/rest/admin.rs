@@ -8,8 +8,8 @@ use serde::Deserialize;
 use stonechat_store::account::NewUser;
 use stonechat_store::device;
 use stonechat_wire::{
-    BenchConversations, Code, CreateBenchConversations, CreateBenchUsers, CreateDeviceTokens, DeviceTokens, PasswordReset,
-    ServerRole, UserId,
+    BenchConversations, Code, CreateBenchConversations, CreateBenchUsers, CreateDeviceTokens, DeviceTokens,
+    PasswordReset, ServerRole, UserId,
 };
 
 use super::{Error, Json, Path, Result, SignedIn};
@@ -46,7 +46,13 @@ async fn bench_users(
     let (tokens, hashes) = Auth::lasting_tokens(wanted.count as usize);
     let person = |n: usize| {
         let handle = format!("{}-{n}", wanted.prefix);
-        NewUser { name: handle.clone(), handle, role: ServerRole::Member, password_hash: None, imported: false }
+        NewUser {
+            name: handle.clone(),
+            handle,
+            role: ServerRole::Member,
+            password_hash: None,
+            imported: false,
+        }
     };
     let people = hashes.into_iter().enumerate().map(|(n, hash)| (person(n), hash)).collect();
     let made = app.writer.create_bench_users(device.actor, people).await?;
@@ -72,7 +78,8 @@ async fn device_tokens(
     Json(wanted): Json<CreateDeviceTokens>,
 ) -> Result<(StatusCode, Json<DeviceTokens>)> {
     check(&device)?;
-    let user_ids = if wanted.user_ids.is_empty() { app.readers.read(device::imported).await? } else { wanted.user_ids };
+    let user_ids =
+        if wanted.user_ids.is_empty() { app.readers.read(device::imported).await? } else { wanted.user_ids };
     if user_ids.len() > MAX_USERS as usize {
         return Err(Error::invalid("user_ids", "at most 20,000"));
     }
@@ -82,7 +89,11 @@ async fn device_tokens(
     Ok((StatusCode::CREATED, Json(DeviceTokens { users: with_tokens(made, tokens) })))
 }
 
-async fn reset_password(State(app): State<App>, device: SignedIn, Path(id): Path<UserId>) -> Result<Json<PasswordReset>> {
+async fn reset_password(
+    State(app): State<App>,
+    device: SignedIn,
+    Path(id): Path<UserId>,
+) -> Result<Json<PasswordReset>> {
     check(&device)?;
     Ok(Json(PasswordReset { temporary_password: app.auth.reset_password(device.actor, id).await? }))
 }

@@ -20,8 +20,14 @@ pub(crate) fn routes() -> Router<App> {
         .route("/ws-ticket", post(ticket))
 }
 
-async fn log_in(State(app): State<App>, Peer(peer): Peer, headers: HeaderMap, Json(login): Json<Login>) -> Result<Response> {
-    let signed_in = app.auth.log_in(&login.handle, &login.password, login.device_name.as_deref(), peer).await?;
+async fn log_in(
+    State(app): State<App>,
+    Peer(peer): Peer,
+    headers: HeaderMap,
+    Json(login): Json<Login>,
+) -> Result<Response> {
+    let signed_in =
+        app.auth.log_in(&login.handle, &login.password, login.device_name.as_deref(), peer).await?;
     Ok(cookie::with_refresh(&app, &headers, signed_in))
 }
 

@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 use stonechat_store::list::{self, ListPlace};
 use stonechat_store::{ConversationKey, Error as StoreError, reader};
 use stonechat_wire::{
-    ChangeConversation, Code, Conversation, ConversationRef, ConversationsPage, CreateConversation, MarkUnread,
-    PublicChannelsPage, Read, ReadPosition, Seq, ServerRole, SetFollow, SetMute, Timestamp,
+    ChangeConversation, Code, Conversation, ConversationRef, ConversationsPage, CreateConversation,
+    MarkUnread, PublicChannelsPage, Read, ReadPosition, Seq, ServerRole, SetFollow, SetMute, Timestamp,
 };
 
 use super::{Error, Json, Path, Query, Result, SignedIn, page_limit};
@@ -109,7 +109,11 @@ async fn one(
     Ok(Json(read_one(&app, &device, id).await?))
 }
 
-async fn read_one(app: &App, device: &crate::auth::SignedInDevice, id: ConversationRef) -> Result<Conversation> {
+async fn read_one(
+    app: &App,
+    device: &crate::auth::SignedInDevice,
+    id: ConversationRef,
+) -> Result<Conversation> {
     let viewer = app.conversations.viewer(device.actor.user);
     let read = app.readers.read(move |sql| {
         let key = reader::conversation_key(sql, &id)?;

@@ -51,7 +51,9 @@ pub(crate) fn refresh_token(app: &App, headers: &HeaderMap, body: Option<String>
 
 /// Browsers say where a request comes from; a cookie counts only from our own pages.
 fn same_origin(app: &App, headers: &HeaderMap) -> bool {
-    let Some(origin) = headers.get(header::ORIGIN).and_then(|origin| origin.to_str().ok()) else { return false };
+    let Some(origin) = headers.get(header::ORIGIN).and_then(|origin| origin.to_str().ok()) else {
+        return false;
+    };
     crate::gateway::upgrade::is_own_origin(app, headers, origin)
 }
 

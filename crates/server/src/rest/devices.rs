@@ -46,7 +46,11 @@ async fn rename(
     Ok(StatusCode::NO_CONTENT)
 }
 
-async fn revoke(State(app): State<App>, SignedIn(device): SignedIn, Path(id): Path<DeviceId>) -> Result<StatusCode> {
+async fn revoke(
+    State(app): State<App>,
+    SignedIn(device): SignedIn,
+    Path(id): Path<DeviceId>,
+) -> Result<StatusCode> {
     app.writer.revoke_device(device.actor, id).await?;
     Ok(StatusCode::NO_CONTENT)
 }

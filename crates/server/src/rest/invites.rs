@@ -37,11 +37,19 @@ async fn list(State(app): State<App>, SignedIn(device): SignedIn) -> Result<Json
     Ok(Json(InvitesPage { invites }))
 }
 
-async fn info(State(app): State<App>, Peer(peer): Peer, Path(token): Path<String>) -> Result<Json<InviteInfo>> {
+async fn info(
+    State(app): State<App>,
+    Peer(peer): Peer,
+    Path(token): Path<String>,
+) -> Result<Json<InviteInfo>> {
     Ok(Json(app.auth.invite_info(&token, peer).await?))
 }
 
-async fn revoke(State(app): State<App>, SignedIn(device): SignedIn, Path(id): Path<String>) -> Result<StatusCode> {
+async fn revoke(
+    State(app): State<App>,
+    SignedIn(device): SignedIn,
+    Path(id): Path<String>,
+) -> Result<StatusCode> {
     let id = id.parse().map_err(|_| stonechat_wire::Code::NotFound)?;
     app.writer.revoke_invite(device.actor, id).await?;
     Ok(StatusCode::NO_CONTENT)

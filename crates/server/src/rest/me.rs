@@ -18,7 +18,11 @@ async fn me(State(app): State<App>, SignedIn(device): SignedIn) -> Result<Json<M
     read(&app, device).await
 }
 
-async fn change(State(app): State<App>, SignedIn(device): SignedIn, Json(change): Json<ChangeMe>) -> Result<Json<Me>> {
+async fn change(
+    State(app): State<App>,
+    SignedIn(device): SignedIn,
+    Json(change): Json<ChangeMe>,
+) -> Result<Json<Me>> {
     let name = change.name.as_deref().map(naming::person).transpose()?;
     app.writer.change_me(device.actor, name, change.settings).await?;
     read(&app, device).await

@@ -10,8 +10,9 @@ use stonechat_store::reader::View;
 use stonechat_store::timeline::{self, Place, Viewer};
 use stonechat_store::{Error as StoreError, Result as StoreResult};
 use stonechat_wire::{
-    Ack, Code, ConversationRef, DeleteMessage, EditMessage, Message, MessageHistory, MessagesPage, PinMessage, PinsPage,
-    React, ReactionList, ReadBy, SendMessage, Seq, ServerRole, ThreadRow, ThreadsPage, Timestamp,
+    Ack, Code, ConversationRef, DeleteMessage, EditMessage, Message, MessageHistory, MessagesPage,
+    PinMessage, PinsPage, React, ReactionList, ReadBy, SendMessage, Seq, ServerRole, ThreadRow, ThreadsPage,
+    Timestamp,
 };
 
 use super::{Error, IdempotencyKey, Json, Path, Query, Result, SignedIn, page_limit};
@@ -141,7 +142,8 @@ async fn reactions(
     SignedIn(device): SignedIn,
     Path((id, seq)): Path<(ConversationRef, Seq)>,
 ) -> Result<Json<ReactionList>> {
-    let reactions = in_view(&app, &device, id, move |sql, _, view| timeline::reactions(sql, view, seq)).await?;
+    let reactions =
+        in_view(&app, &device, id, move |sql, _, view| timeline::reactions(sql, view, seq)).await?;
     Ok(Json(ReactionList { reactions }))
 }
 

@@ -17,7 +17,11 @@ pub(crate) fn routes() -> Router<App> {
         .route("/conversations/{id}/presence", get(of_conversation))
 }
 
-async fn one(State(app): State<App>, SignedIn(device): SignedIn, Path(user): Path<UserId>) -> Result<Json<Presence>> {
+async fn one(
+    State(app): State<App>,
+    SignedIn(device): SignedIn,
+    Path(user): Path<UserId>,
+) -> Result<Json<Presence>> {
     let presence = app.presence.of(device.actor.user, vec![user]).await?;
     Ok(Json(presence.into_iter().next().ok_or(Code::NotFound)?))
 }
@@ -37,7 +41,11 @@ async fn several(
     Ok(Json(PresenceList { presence, online_count: None }))
 }
 
-async fn set(State(app): State<App>, SignedIn(device): SignedIn, Json(body): Json<SetPresence>) -> Result<StatusCode> {
+async fn set(
+    State(app): State<App>,
+    SignedIn(device): SignedIn,
+    Json(body): Json<SetPresence>,
+) -> Result<StatusCode> {
     app.presence.set(&device.actor, body.status).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -63,8 +63,7 @@ async fn sync_page(
         }
     };
     let wait = Duration::from_millis(query.wait_ms.unwrap_or(0)).min(MAX_WAIT);
-    let request =
-        Ask { user: device.actor.user, cursor, limit, first: query.first, window };
+    let request = Ask { user: device.actor.user, cursor, limit, first: query.first, window };
     if wait.is_zero() {
         return Ok(Json(request.read(&app).await?));
     }

@@ -47,7 +47,11 @@ async fn search(
     Ok(Json(UsersPage { users, next }))
 }
 
-async fn user(State(app): State<App>, SignedIn(device): SignedIn, Path(id): Path<UserId>) -> Result<Json<User>> {
+async fn user(
+    State(app): State<App>,
+    SignedIn(device): SignedIn,
+    Path(id): Path<UserId>,
+) -> Result<Json<User>> {
     let (viewer, guest) = (device.actor.user, device.role == ServerRole::Guest);
     let read = app.readers.read(move |sql| {
         let absent = || StoreError::refused(Code::NotFound);
@@ -60,12 +64,20 @@ async fn user(State(app): State<App>, SignedIn(device): SignedIn, Path(id): Path
     Ok(Json(read.await?))
 }
 
-async fn block(State(app): State<App>, SignedIn(device): SignedIn, Path(id): Path<UserId>) -> Result<StatusCode> {
+async fn block(
+    State(app): State<App>,
+    SignedIn(device): SignedIn,
+    Path(id): Path<UserId>,
+) -> Result<StatusCode> {
     app.writer.block(device.actor, id, true).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-async fn unblock(State(app): State<App>, SignedIn(device): SignedIn, Path(id): Path<UserId>) -> Result<StatusCode> {
+async fn unblock(
+    State(app): State<App>,
+    SignedIn(device): SignedIn,
+    Path(id): Path<UserId>,
+) -> Result<StatusCode> {
     app.writer.block(device.actor, id, false).await?;
     Ok(StatusCode::NO_CONTENT)
 }

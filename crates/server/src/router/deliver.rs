@@ -54,7 +54,9 @@ impl Delivery {
                 continue;
             }
             let (conversation, seq) = (event.conversation, event.event.seq);
-            let read = readers.read(move |sql| stonechat_store::reader::member_keys_at(sql, conversation, seq)).await;
+            let read = readers
+                .read(move |sql| stonechat_store::reader::member_keys_at(sql, conversation, seq))
+                .await;
             match read {
                 Ok(bitmap) => self.members.insert(conversation, bitmap),
                 // Nobody is offered the event now; sessions find it by their cursor.
@@ -178,8 +180,12 @@ impl Runs {
 
 impl Run {
     fn offer(&self, registry: &Registry, users: impl Iterator<Item = UserKey>) {
-        let senders: SmallVec<[Correlation; 8]> =
-            self.frames.iter().filter(|offered| offered.ack.is_some()).map(|offered| offered.sender).collect();
+        let senders: SmallVec<[Correlation; 8]> = self
+            .frames
+            .iter()
+            .filter(|offered| offered.ack.is_some())
+            .map(|offered| offered.sender)
+            .collect();
         let count = u32::try_from(self.frames.len()).unwrap_or(u32::MAX);
         // Joined when the first session wants all of it.
         let mut joined = None;

@@ -49,7 +49,8 @@ impl Outbound {
         let waiting = queue.bytes + self.writing.load(Ordering::Relaxed) as usize;
         // One batch of the writer may be larger than the bound: it is taken while nothing else waits.
         if waiting > 0 && (waiting + frames.len() > MAX_BYTES || queue.count + count > MAX_FRAMES) {
-            queue.stop(End { code: close::SLOW_CONSUMER, reason: "reads too slowly; resume from the cursor" });
+            queue
+                .stop(End { code: close::SLOW_CONSUMER, reason: "reads too slowly; resume from the cursor" });
         } else {
             queue.bytes += frames.len();
             queue.count += count;

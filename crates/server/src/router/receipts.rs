@@ -49,7 +49,9 @@ impl Receipts {
         }
         let pending = std::mem::take(&mut self.pending);
         let users: Vec<UserKey> = pending.keys().map(|(_, user)| *user).collect();
-        let Ok(sharing) = readers.read(move |sql| stonechat_store::people::sharing_receipts(sql, &users)).await else {
+        let Ok(sharing) =
+            readers.read(move |sql| stonechat_store::people::sharing_receipts(sql, &users)).await
+        else {
             return;
         };
         let registry = router.shared.registry.read();
@@ -57,7 +59,8 @@ impl Receipts {
             if !sharing.contains(user.0) {
                 continue;
             }
-            let control = Control::Receipt { conversation_id, user_id: receipt.user_id, read_seq: receipt.read_seq };
+            let control =
+                Control::Receipt { conversation_id, user_id: receipt.user_id, read_seq: receipt.read_seq };
             let frame = encode::control(&control);
             for other in receipt.recipients.iter().filter(|other| **other != user) {
                 for session in registry.sessions_of(*other) {

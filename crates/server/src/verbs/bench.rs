@@ -138,15 +138,27 @@ pub(crate) fn run(arguments: BenchArguments) -> super::Result {
 
 async fn scenario(common: &Common, scenario: Scenario) -> Result<(&'static str, Figures), String> {
     let (title, figures) = match scenario {
-        Scenario::Idle { connections, at_a_time } => ("idle", benches::idle(common, connections, at_a_time).await),
-        Scenario::Direct { pairs, window, rate } => ("direct", benches::direct(common, pairs, window, rate).await),
-        Scenario::Fanout { recipients, in_flight } => ("fanout", benches::fanout(common, recipients, in_flight).await),
-        Scenario::Storm { clients, no_jitter } => ("storm", benches::storm(common, clients, !no_jitter).await),
+        Scenario::Idle { connections, at_a_time } => {
+            ("idle", benches::idle(common, connections, at_a_time).await)
+        }
+        Scenario::Direct { pairs, window, rate } => {
+            ("direct", benches::direct(common, pairs, window, rate).await)
+        }
+        Scenario::Fanout { recipients, in_flight } => {
+            ("fanout", benches::fanout(common, recipients, in_flight).await)
+        }
+        Scenario::Storm { clients, no_jitter } => {
+            ("storm", benches::storm(common, clients, !no_jitter).await)
+        }
         Scenario::Sync { conversations, elsewhere, missed } => {
             ("sync", benches::sync(common, conversations, elsewhere, missed).await)
         }
-        Scenario::Replay { file, last, messages_per_s } => ("replay", replay(common, &file, last, messages_per_s).await),
-        Scenario::Limits { frame_bytes, connections } => ("limits", benches::limits(common, frame_bytes, connections)),
+        Scenario::Replay { file, last, messages_per_s } => {
+            ("replay", replay(common, &file, last, messages_per_s).await)
+        }
+        Scenario::Limits { frame_bytes, connections } => {
+            ("limits", benches::limits(common, frame_bytes, connections))
+        }
     };
     figures.map(|figures| (title, figures)).map_err(|error| error.to_string())
 }
@@ -260,7 +272,10 @@ async fn topics(
         let page = rest.messages(channel, &query).await?;
         for row in &page.messages {
             let TimelineRow::Message(message) = row else { continue };
-            let metadata = message.metadata.as_ref().and_then(|json| serde_json::from_str::<serde_json::Value>(json.get()).ok());
+            let metadata = message
+                .metadata
+                .as_ref()
+                .and_then(|json| serde_json::from_str::<serde_json::Value>(json.get()).ok());
             if let Some(topic) = metadata.as_ref().and_then(|json| json["imported"]["topic"].as_str()) {
                 found.push((topic.to_owned(), message.seq));
             }

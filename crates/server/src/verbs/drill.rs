@@ -92,12 +92,20 @@ pub(crate) fn run(arguments: DrillArguments) -> super::Result {
                 plan.at_least_acked = 0;
                 plan.planted_fault = fault.to_possible_value().map(|value| value.get_name().to_owned());
             }
-            ("crash", super::run(async { crash::crash(&plan).await.map_err(|error| error.to_string()) })?, planted_fault.is_some())
+            (
+                "crash",
+                super::run(async { crash::crash(&plan).await.map_err(|error| error.to_string()) })?,
+                planted_fault.is_some(),
+            )
         }
         Drill::Power { cuts, relaxed } => {
             let durability = if relaxed { "relaxed" } else { "full" }.to_owned();
             let plan = Plan { faults: cuts, durability, ..plan };
-            ("power", super::run(async { crash::power(&plan).await.map_err(|error| error.to_string()) })?, relaxed)
+            (
+                "power",
+                super::run(async { crash::power(&plan).await.map_err(|error| error.to_string()) })?,
+                relaxed,
+            )
         }
     };
     print(title, seed, &report, arguments.json).map_err(|error| error.to_string())?;
@@ -120,8 +128,11 @@ fn self_test(seed: u64, rounds: u64) -> super::Result {
         faults += checker::self_test(seed.wrapping_add(round))?;
     }
     let mut out = std::io::stdout().lock();
-    writeln!(out, "the checker passed {rounds} correct histories and told {faults} planted faults (seed {seed})")
-        .map_err(|error| error.to_string())?;
+    writeln!(
+        out,
+        "the checker passed {rounds} correct histories and told {faults} planted faults (seed {seed})"
+    )
+    .map_err(|error| error.to_string())?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -2,8 +2,8 @@
 
 use stonechat_client::ConnectOptions;
 use stonechat_wire::{
-    AcceptInvite, ChangePassword, Code, Control, ConversationRef, CreateBenchUsers, CreateInvite, Login, ServerFrame,
-    ServerRole, Setup,
+    AcceptInvite, ChangePassword, Code, Control, ConversationRef, CreateBenchUsers, CreateInvite, Login,
+    ServerFrame, ServerRole, Setup,
 };
 
 use super::host::{Host, PASSWORD, code};
@@ -42,7 +42,8 @@ async fn a12_the_first_admin_is_made_once() {
 async fn a8_an_invitation_lets_in_as_many_as_it_says() {
     let host = Host::start().await;
     let kit = host.admin().await;
-    let invite = kit.rest.create_invite(&CreateInvite { uses: Some(3), ..CreateInvite::default() }).await.unwrap();
+    let invite =
+        kit.rest.create_invite(&CreateInvite { uses: Some(3), ..CreateInvite::default() }).await.unwrap();
     let token = invite.token.clone().unwrap();
     assert!(invite.url.unwrap().ends_with(&format!("/join/{token}")));
     let mut tries = tokio::task::JoinSet::new();
@@ -158,7 +159,8 @@ async fn w9_password_changes_sign_others_out() {
     let (kit, ana, _) = host.three().await;
     let other = host.sign_in("ana", "other").await;
     let mut socket = other.live().await;
-    let wrong = ChangePassword { current_password: "not that one".into(), new_password: "another good one".into() };
+    let wrong =
+        ChangePassword { current_password: "not that one".into(), new_password: "another good one".into() };
     assert_eq!(code(ana.rest.change_password(&wrong).await), Code::WrongCredentials);
     let right = ChangePassword { current_password: PASSWORD.into(), new_password: "another good one".into() };
     ana.rest.change_password(&right).await.unwrap();

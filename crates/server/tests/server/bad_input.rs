@@ -123,10 +123,18 @@ async fn o9_rest_answers_bad_requests_with_problems() {
         (get("/presence?user_id=x"), 422, "invalid"),
         (get("/ws"), 426, "bad_request"),
         (client.delete(url("/me")).bearer_auth(&kit.token), 405, "method_not_allowed"),
-        (client.post(url("/conversations")).bearer_auth(&kit.token).body("{}"), 415, "unsupported_media_type"),
+        (
+            client.post(url("/conversations")).bearer_auth(&kit.token).body("{}"),
+            415,
+            "unsupported_media_type",
+        ),
         (client.post(url("/auth/login")).json(&serde_json::json!({"handle": 7})), 400, "bad_request"),
         (
-            client.post(url("/conversations")).bearer_auth(&kit.token).header("content-type", "application/json").body("{"),
+            client
+                .post(url("/conversations"))
+                .bearer_auth(&kit.token)
+                .header("content-type", "application/json")
+                .body("{"),
             400,
             "bad_request",
         ),
@@ -179,7 +187,8 @@ async fn r_api_4_idempotency_key_in_either_place() {
     let second = post(&id.to_string(), serde_json::json!({"content": "x", "client_id": id})).await.unwrap();
     assert_eq!(second.status(), 200);
     let other = stonechat_wire::ClientId::new();
-    let differs = post(&other.to_string(), serde_json::json!({"content": "x", "client_id": id})).await.unwrap();
+    let differs =
+        post(&other.to_string(), serde_json::json!({"content": "x", "client_id": id})).await.unwrap();
     assert_eq!(differs.status(), 422);
     let mismatch = post(&id.to_string(), serde_json::json!({"content": "y"})).await.unwrap();
     assert_eq!(mismatch.status(), 409);

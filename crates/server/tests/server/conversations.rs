@@ -43,12 +43,23 @@ async fn r_api_2_channels_are_found_and_joined() {
     let (kit, ana, bo) = host.three().await;
     let ops = ana.channel("ops", &[]).await;
     ana.say(ops, "old").await;
-    let guest = host.join_with(&kit, "gus", CreateInvite { role: ServerRole::Guest, ..CreateInvite::default() }).await;
+    let guest = host
+        .join_with(&kit, "gus", CreateInvite { role: ServerRole::Guest, ..CreateInvite::default() })
+        .await;
     assert_eq!(code(bo.rest.messages("ops", &MessagesQuery::default()).await), Code::Forbidden);
     assert_eq!(code(guest.rest.messages("ops", &MessagesQuery::default()).await), Code::NotFound);
     assert_eq!(code(guest.rest.join("ops").await), Code::NotFound);
     assert!(guest.rest.public_channels(&PageQuery::default()).await.unwrap().channels.is_empty());
-    assert!(guest.rest.users("", &PageQuery::default()).await.unwrap().users.iter().all(|user| user.handle == "gus"));
+    assert!(
+        guest
+            .rest
+            .users("", &PageQuery::default())
+            .await
+            .unwrap()
+            .users
+            .iter()
+            .all(|user| user.handle == "gus")
+    );
     let found = bo.rest.public_channels(&PageQuery::default()).await.unwrap().channels;
     assert_eq!(found.iter().filter(|channel| channel.conversation_id == ops && !channel.joined).count(), 1);
     let mut live = bo.live().await;
@@ -81,12 +92,10 @@ async fn roles_decide_who_may_what() {
     assert_eq!(code(ana.rest.remove_member(room, ana.user_id).await), Code::LastOwner);
     ana.rest.change_member(room, bo.user_id, Role::Admin).await.unwrap();
     bo.say(room, "now I may").await;
-    assert_eq!(
-        code(bo.rest.change_member(room, bo.user_id, Role::Owner).await),
-        Code::Forbidden
-    );
+    assert_eq!(code(bo.rest.change_member(room, bo.user_id, Role::Owner).await), Code::Forbidden);
     assert_eq!(code(bo.rest.remove_member(room, ana.user_id).await), Code::Forbidden);
-    let rename = ChangeConversation { name: Some("Newer".into()), topic: Some("t".into()), ..Default::default() };
+    let rename =
+        ChangeConversation { name: Some("Newer".into()), topic: Some("t".into()), ..Default::default() };
     assert_eq!(bo.rest.change_conversation(room, &rename).await.unwrap().name.as_deref(), Some("Newer"));
     let archive = ChangeConversation { archived: Some(true), ..ChangeConversation::default() };
     ana.rest.change_conversation(room, &archive).await.unwrap();
@@ -234,5 +243,8 @@ async fn r_st_3_my_messages() {
         bo.say(room, "not mine").await;
     }
     let (_, _, text) = ana.rest.raw(reqwest::Method::GET, "/me/messages?limit=3", &[], None).await.unwrap();
-    assert!(text.contains(r#""content":"4""#) && !text.contains("not mine") && !text.contains(r#""content":"1""#), "{text}");
+    assert!(
+        text.contains(r#""content":"4""#) && !text.contains("not mine") && !text.contains(r#""content":"1""#),
+        "{text}"
+    );
 }

@@ -118,10 +118,12 @@ impl Stream {
             if let Some((event, rest)) = self.buffer.split_once("\n\n") {
                 let (event, rest) = (event.to_owned(), rest.to_owned());
                 self.buffer = rest;
-                let field = |name: &str| event.lines().find_map(|line| line.strip_prefix(name).map(str::to_owned));
+                let field =
+                    |name: &str| event.lines().find_map(|line| line.strip_prefix(name).map(str::to_owned));
                 return (field("id: "), field("data: ").unwrap_or_default());
             }
-            let chunk = tokio::time::timeout(PATIENCE, self.response.chunk()).await.unwrap().unwrap().unwrap();
+            let chunk =
+                tokio::time::timeout(PATIENCE, self.response.chunk()).await.unwrap().unwrap().unwrap();
             self.buffer.push_str(std::str::from_utf8(&chunk).unwrap());
         }
     }
@@ -179,5 +181,9 @@ async fn the_same_cursor_serves_every_door() {
         }
     };
     let back = bo.live_from(id.map(Cursor)).await;
-    assert!(back.caught_up.iter().all(|frame| !matches!(frame, ServerFrame::Event(_))), "{:?}", back.caught_up);
+    assert!(
+        back.caught_up.iter().all(|frame| !matches!(frame, ServerFrame::Event(_))),
+        "{:?}",
+        back.caught_up
+    );
 }

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use stonechat_client::MessagesQuery;
 use stonechat_wire::{
-    ClientFrame, ClientId, Code, DeleteMessage, EditMessage, EventBody, PinMessage, React, ReactionAction, Seq,
-    SendMessage, TimelineRow,
+    ClientFrame, ClientId, Code, DeleteMessage, EditMessage, EventBody, PinMessage, React, ReactionAction,
+    SendMessage, Seq, TimelineRow,
 };
 
 use super::host::{Host, Person, code, message};
@@ -42,25 +42,42 @@ async fn q20_edit_and_delete_are_events_of_the_same_message() {
     let ack = from.ack().await;
     assert_eq!((ack.seq, ack.message_id), (sent.seq.next(), sent.message_id));
     let EventBody::Edit(body) = to.event().await.body else { panic!("no edit") };
-    assert_eq!((body.content.as_str(), body.current, Some(body.message_id)), ("first", true, sent.message_id));
+    assert_eq!(
+        (body.content.as_str(), body.current, Some(body.message_id)),
+        ("first", true, sent.message_id)
+    );
     assert_eq!(body.version.get(&ana.device_id), Some(&1));
     let seen = row(&bo, room, sent.seq).await;
     assert!(seen.edited_at.is_some() && seen.content == "first" && seen.can_edit_until.is_none());
     assert!(row(&ana, room, sent.seq).await.can_edit_until.is_some());
     assert_eq!(bo.rest.conversation(room).await.unwrap().unread, 1);
     let history = bo.rest.history(room, sent.seq).await.unwrap().versions;
-    assert_eq!(history.iter().map(|version| version.content.as_str()).collect::<Vec<_>>(), ["frist", "first"]);
+    assert_eq!(
+        history.iter().map(|version| version.content.as_str()).collect::<Vec<_>>(),
+        ["frist", "first"]
+    );
     let ahead = EditMessage { version: BTreeMap::from([(ana.device_id, 7)]), ..edit(room, sent.seq, "x") };
     from.send(&ClientFrame::Edit(ahead)).await;
     assert_eq!(from.error().await.code, Code::VersionAhead);
-    let delete = DeleteMessage { client_id: ClientId::new(), conversation_id: room.into(), message_seq: sent.seq };
+    let delete =
+        DeleteMessage { client_id: ClientId::new(), conversation_id: room.into(), message_seq: sent.seq };
     from.send(&ClientFrame::Delete(delete)).await;
     from.ack().await;
-    assert!(matches!(to.event().await.body, EventBody::Delete { message_seq, .. } if message_seq == sent.seq));
+    assert!(
+        matches!(to.event().await.body, EventBody::Delete { message_seq, .. } if message_seq == sent.seq)
+    );
     let gone = row(&bo, room, sent.seq).await;
     assert!(gone.deleted && gone.content.is_empty() && Some(gone.message_id) == sent.message_id);
     assert_eq!(bo.rest.conversation(room).await.unwrap().unread, 0);
-    assert!(bo.rest.history(room, sent.seq).await.unwrap().versions.iter().all(|version| version.content.is_empty()));
+    assert!(
+        bo.rest
+            .history(room, sent.seq)
+            .await
+            .unwrap()
+            .versions
+            .iter()
+            .all(|version| version.content.is_empty())
+    );
 }
 
 /// Reactions and pins: once each, taken back, counted for the viewer; the same again changes nothing.
@@ -89,7 +106,12 @@ async fn reactions_and_pins() {
     live.send(&ClientFrame::React(react(ReactionAction::Remove))).await;
     live.ack().await;
     assert!(row(&bo, room, at).await.reactions.is_empty());
-    let pin = PinMessage { client_id: Some(ClientId::new()), conversation_id: None, message_seq: None, pinned: true };
+    let pin = PinMessage {
+        client_id: Some(ClientId::new()),
+        conversation_id: None,
+        message_seq: None,
+        pinned: true,
+    };
     bo.rest.pin(room, at, &pin).await.unwrap();
     assert!(row(&ana, room, at).await.pinned);
     assert_eq!(ana.rest.pins(room).await.unwrap().messages.len(), 1);
@@ -131,7 +153,10 @@ async fn threads_are_followed_and_summed_up_on_the_root() {
     assert_eq!(ana.rest.conversation(room).await.unwrap().unread, 0);
     let nested = SendMessage { thread: Some(two.seq), ..message("no") };
     assert_eq!(code(ana.rest.send(room, &nested).await), Code::Invalid);
-    assert_eq!(ana.rest.threads(room, &stonechat_client::PageQuery::default()).await.unwrap().threads.len(), 1);
+    assert_eq!(
+        ana.rest.threads(room, &stonechat_client::PageQuery::default()).await.unwrap().threads.len(),
+        1
+    );
 }
 
 /// Mentions count for those named and for all; code and addresses name nobody; edits move them.
@@ -159,11 +184,8 @@ async fn r_st_1_texts_are_kept_as_written() {
     let room = ana.group(&[&bo]).await;
     let text = "# *not* <b>html</b>\n\n```rust\nlet x = 1;\n```\n$e^{i\\pi}$ \u{1F600}\t";
     let metadata = serde_json::value::RawValue::from_string(r#"{ "b":1,  "a":[2.50] }"#.into()).unwrap();
-    let sent = SendMessage {
-        content_type: Some("text/x-org".into()),
-        metadata: Some(metadata),
-        ..message(text)
-    };
+    let sent =
+        SendMessage { content_type: Some("text/x-org".into()), metadata: Some(metadata), ..message(text) };
     let mut live = bo.live().await;
     let at = ana.rest.send(room, &sent).await.unwrap().seq;
     let seen = row(&bo, room, at).await;

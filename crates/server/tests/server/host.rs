@@ -7,9 +7,9 @@ use stonechat_client::{ConnectOptions, Connection, Received, Rest};
 use stonechat_server::config::Settings;
 use stonechat_server::serve::{self, Server};
 use stonechat_wire::{
-    AcceptInvite, Ack, ClientFrame, ClientId, Connect, Control, ConversationId, ConversationKind, ConversationRef,
-    CreateConversation, CreateInvite, Cursor, DeviceId, Event, EventBody, Hello, Login, SendMessage, Seq, ServerFrame,
-    Setup, UserId,
+    AcceptInvite, Ack, ClientFrame, ClientId, Connect, Control, ConversationId, ConversationKind,
+    ConversationRef, CreateConversation, CreateInvite, Cursor, DeviceId, Event, EventBody, Hello, Login,
+    SendMessage, Seq, ServerFrame, Setup, UserId,
 };
 
 pub(crate) const PASSWORD: &str = "correct horse battery";
@@ -52,7 +52,13 @@ impl Host {
         change(&mut settings);
         let server = serve::start(settings.clone()).await.unwrap();
         let setup_key = key_of(&server);
-        Self { url: format!("http://{}", server.address), setup_key, settings, _directory: directory, server: Some(server) }
+        Self {
+            url: format!("http://{}", server.address),
+            setup_key,
+            settings,
+            _directory: directory,
+            server: Some(server),
+        }
     }
 
     /// Stops the server and starts another on the same data and address.
@@ -150,7 +156,12 @@ impl Person {
         self.create(ConversationKind::Channel, others, Some(handle.into())).await
     }
 
-    async fn create(&self, kind: ConversationKind, others: &[&Person], handle: Option<String>) -> ConversationId {
+    async fn create(
+        &self,
+        kind: ConversationKind,
+        others: &[&Person],
+        handle: Option<String>,
+    ) -> ConversationId {
         let create = CreateConversation {
             kind,
             members: others.iter().map(|person| person.user_id).collect(),

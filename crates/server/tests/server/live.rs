@@ -1,9 +1,7 @@
 //! Live: the socket: order, acks, resume, own devices, endings.
 
-use stonechat_client::{Connection, ConnectOptions};
-use stonechat_wire::{
-    ClientFrame, Connect, Control, EventBody, Read, SendMessage, Seq, ServerFrame,
-};
+use stonechat_client::{ConnectOptions, Connection};
+use stonechat_wire::{ClientFrame, Connect, Control, EventBody, Read, SendMessage, Seq, ServerFrame};
 
 use super::host::{Host, PATIENCE, message};
 
@@ -178,7 +176,9 @@ async fn q10_read_positions_follow_and_are_told() {
     };
     laptop.send(&read(0, at)).await;
     let account = |frame: &ServerFrame| match frame {
-        ServerFrame::Control(Control::Account(entry)) if entry.key == format!("read/{room}") => Some(entry.value.clone()),
+        ServerFrame::Control(Control::Account(entry)) if entry.key == format!("read/{room}") => {
+            Some(entry.value.clone())
+        }
         _ => None,
     };
     assert_eq!(other.until(account).await["read_seq"], at.0);
@@ -229,9 +229,8 @@ async fn r_gw_4_authentication_failed_is_4001() {
         assert!(format!("{received:?}").contains("4001"), "{first}: {received:?}");
     }
     let mut live = ana.live().await;
-    let renew = |token: &str| {
-        ClientFrame::Connect(Connect { token: Some(token.into()), ticket: None, cursor: None })
-    };
+    let renew =
+        |token: &str| ClientFrame::Connect(Connect { token: Some(token.into()), ticket: None, cursor: None });
     live.send(&renew(&ana.token)).await;
     live.settle().await;
     live.send(&renew(&bo.token)).await;

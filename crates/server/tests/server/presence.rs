@@ -1,8 +1,8 @@
 //! Presence and typing: told to those who asked and may know.
 
 use stonechat_wire::{
-    ClientFrame, Code, Control, PresenceStatus, ServerFrame, SetPresence, Settings, Subscription, Typing, TypingAction,
-    UserId,
+    ClientFrame, Code, Control, PresenceStatus, ServerFrame, SetPresence, Settings, Subscription, Typing,
+    TypingAction, UserId,
 };
 
 use super::host::{Host, Live, Person, code};

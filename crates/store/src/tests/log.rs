@@ -6,12 +6,12 @@ use std::time::Duration;
 use stonechat_wire::{Code, ConversationId, EventBody, Seq, Timestamp};
 
 use super::world::World;
+use crate::UserKey;
 use crate::amend::{Change, Edit};
 use crate::append::Target;
 use crate::commit::Entry;
 use crate::reader;
 use crate::timeline::{self, Viewer};
-use crate::UserKey;
 
 fn edit(text: &str) -> Edit {
     Edit {
@@ -43,8 +43,7 @@ async fn i4_seqs_are_dense_under_concurrent_senders() {
     let world = World::new(4);
     let room = world.group(&[1, 2, 3, 4]).await;
     let sends = (0..200).map(|n| world.append(world.message(1 + n % 4, room, "x")));
-    let mut seqs: Vec<_> =
-        futures_join(sends).await.into_iter().map(|ack| ack.unwrap().seq.0).collect();
+    let mut seqs: Vec<_> = futures_join(sends).await.into_iter().map(|ack| ack.unwrap().seq.0).collect();
     seqs.sort_unstable();
     assert_eq!(seqs, (2..=201).collect::<Vec<_>>());
 }
@@ -150,7 +149,10 @@ async fn i15_deletion_blanks_every_version() {
     assert_eq!(refused.code(), Code::MessageDeleted);
     let raw: i64 = world
         .readers
-        .read_now(|sql| Ok(sql.query_row("select count(*) from versions where content like '%canary%'", [], |r| r.get(0))?))
+        .read_now(|sql| {
+            Ok(sql
+                .query_row("select count(*) from versions where content like '%canary%'", [], |r| r.get(0))?)
+        })
         .unwrap();
     assert_eq!(raw, 0);
 }
@@ -220,7 +222,10 @@ async fn i9_removal_ends_the_interval_at_its_seq() {
     assert_eq!(text_at(&world, 2, room, before), None);
     let (frames, cursor) = world.walk(2, Some(&cursor), 100);
     let seen = serde_json::to_string(&frames).unwrap();
-    assert!(seen.contains("conversation_left") && !seen.contains("before") && !seen.contains("between"), "{seen}");
+    assert!(
+        seen.contains("conversation_left") && !seen.contains("before") && !seen.contains("between"),
+        "{seen}"
+    );
     for entry in world.committed.lock().iter() {
         if let Entry::Event(event) = entry
             && event.event.seq >= removed

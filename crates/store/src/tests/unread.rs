@@ -88,7 +88,8 @@ impl ByHand {
     async fn send(&mut self, sender: u32, thread: Option<Seq>, mention: Option<u32>) {
         let mut append = self.world.message(sender, self.room, "x");
         append.thread = thread;
-        append.mentioned = mention.map(|key| (UserKey(key), self.world.actor(key).user_id)).into_iter().collect();
+        append.mentioned =
+            mention.map(|key| (UserKey(key), self.world.actor(key).user_id)).into_iter().collect();
         let seq = self.world.append(append).await.unwrap().seq;
         assert_eq!(seq, self.head.next());
         self.head = seq;
@@ -185,7 +186,11 @@ impl ByHand {
             }
             Step::MarkUnread { who, from } => {
                 let from = Seq(1 + from.index(self.head.0 as usize) as u64);
-                self.world.writer.mark_unread(self.world.actor(who), Target::Conversation(self.room), None, from).await.unwrap();
+                self.world
+                    .writer
+                    .mark_unread(self.world.actor(who), Target::Conversation(self.room), None, from)
+                    .await
+                    .unwrap();
                 let reader = &mut self.readers[who as usize];
                 reader.generation += 1;
                 reader.read = from.0 - 1;
@@ -252,9 +257,12 @@ impl ByHand {
             .messages
             .iter()
             .filter(|message| message.sender != who)
-            .flat_map(|message| message.mentioned_at.iter().map(move |(whom, at)| (message.thread, *whom, *at)))
+            .flat_map(|message| {
+                message.mentioned_at.iter().map(move |(whom, at)| (message.thread, *whom, *at))
+            })
             .filter(|(thread, whom, at)| {
-                let read = thread.and_then(|root| reader.follows.get(&root)).map_or(reader.read, |follow| follow.0);
+                let read =
+                    thread.and_then(|root| reader.follows.get(&root)).map_or(reader.read, |follow| follow.0);
                 *whom == who && at.0 > read
             })
             .count();
@@ -278,7 +286,10 @@ impl ByHand {
             let reader = &self.readers[who as usize];
             assert_eq!((row.read_generation, row.read_seq.0), (reader.generation, reader.read));
             let first = self.messages.iter().find(|message| {
-                message.thread.is_none() && message.seq.0 > reader.read && !message.deleted && message.sender != who
+                message.thread.is_none()
+                    && message.seq.0 > reader.read
+                    && !message.deleted
+                    && message.sender != who
             });
             assert_eq!(row.first_unread_seq, first.map(|message| message.seq));
         }

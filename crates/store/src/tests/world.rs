@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use stonechat_wire::{Ack, ClientId, ConversationId, ConversationKind, Cursor, DeviceId, Posting, Seq, ServerFrame, UserId};
+use stonechat_wire::{
+    Ack, ClientId, ConversationId, ConversationKind, Cursor, DeviceId, Posting, Seq, ServerFrame, UserId,
+};
 use tokio::sync::oneshot;
 
 use crate::amend::{Amendment, Change};
@@ -56,7 +58,8 @@ impl World {
         let settings = Settings { edit_window: Duration::from_secs(900) };
         let on_commit = Box::new(move |commit: Commit| sink.lock().extend(commit.entries));
         let Started { writer, thread, .. } =
-            Writer::start(&store, settings, on_commit, Box::new(|error| panic!("{}", error.chain()))).unwrap();
+            Writer::start(&store, settings, on_commit, Box::new(|error| panic!("{}", error.chain())))
+                .unwrap();
         Self { readers: Readers::new(&store), store, writer, committed, directory, thread: Some(thread) }
     }
 
@@ -147,7 +150,12 @@ impl World {
     }
 
     /// Everything after a cursor, walked in pages of `limit`; and the cursor it ends at.
-    pub(super) fn walk(&self, user: u32, cursor: Option<&Cursor>, limit: usize) -> (Vec<ServerFrame>, Cursor) {
+    pub(super) fn walk(
+        &self,
+        user: u32,
+        cursor: Option<&Cursor>,
+        limit: usize,
+    ) -> (Vec<ServerFrame>, Cursor) {
         let sealer = self.store.sealer();
         let mut cursor = cursor.map(|cursor| sealer.open(cursor).unwrap());
         let mut frames = Vec::new();
