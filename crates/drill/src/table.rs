@@ -85,7 +85,7 @@ mod tests {
     #[test]
     fn people_get_aligned_rows_and_programs_one_object() {
         let mut figures = Figures::default();
-        figures.number("messages_per_s", 51_234.5678);
+        figures.number("messages_per_s", 51_234.567_8);
         figures.put("durability", "full");
         let mut people = Vec::new();
         figures.print(&mut people, "direct", false).unwrap();

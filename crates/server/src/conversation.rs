@@ -5,7 +5,6 @@
 
 use std::time::Duration;
 
-use serde_json::json;
 use stonechat_store::amend::{Amendment, Change, Edit};
 use stonechat_store::append::{Append, Target};
 use stonechat_store::commit::Correlation;
@@ -13,23 +12,23 @@ use stonechat_store::conversation::NewConversation;
 use stonechat_store::key::Actor;
 use stonechat_store::read_position::Reading;
 use stonechat_store::timeline::Viewer;
-use stonechat_store::{Durability, Error, Readers, Refusal, Result, UserKey, Writer, people, reader};
+use stonechat_store::{Durability, Error, Readers, Result, UserKey, Writer, people, reader};
 use stonechat_wire::{
-    Ack, ChangeConversation, ClientId, Code, ConversationKind, ConversationRef, CreateConversation,
-    DeleteMessage, EditMessage, MAX_CONTENT_BYTES, MarkUnread, PinMessage, Posting, React, Read,
+    Ack, ChangeConversation, ClientId, Code, ConversationId, ConversationKind, ConversationRef, CreateConversation,
+    DeleteMessage, EditMessage, MarkUnread, PinMessage, Posting, React, Read,
     ReadPosition, SendMessage, Seq, UserId,
 };
 use tokio::sync::oneshot;
 
-use crate::auth::naming;
 use crate::config::Settings;
 
 mod mentions;
+mod shape;
 
-/// The sender's own JSON.
-const MAX_METADATA_BYTES: usize = 4 * 1024;
-const MAX_EMOJI_BYTES: usize = 64;
-const MAX_TOPIC_CHARACTERS: usize = 500;
+/// People who can be put into a conversation while it is made.
+const MAX_FIRST_MEMBERS: usize = 1_000;
+/// Devices that can have edited one message.
+const MAX_VERSION_DEVICES: usize = 100;
 
 /// Handle of the room: cheap to clone.
 #[derive(Clone)]
@@ -52,6 +51,14 @@ impl Draft {
     pub(crate) fn needs_lookup(&self) -> bool {
         !self.handles.is_empty()
     }
+}
+
+/// What became of the wish for a conversation.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Made {
+    New(ConversationId),
+    /// The direct conversation that was there.
+    Found(ConversationId),
 }
 
 impl Conversations {
@@ -81,7 +88,7 @@ impl Conversations {
             (None, Some(person)) => Target::Person(person),
             _ => return Err(Error::invalid("conversation_id", "exactly one of conversation_id and to")),
         };
-        check_text(&message.content, message.content_type.as_deref(), message.metadata.as_deref())?;
+        shape::text(&message.content, message.content_type.as_deref(), message.metadata.as_deref())?;
         let found = mentions::find(&message.content);
         Ok(Draft {
             handles: found.handles,
@@ -154,8 +161,8 @@ impl Conversations {
         edit: EditMessage,
         correlation: Correlation,
     ) -> Result<Ack> {
-        check_text(&edit.content, edit.content_type.as_deref(), edit.metadata.as_deref())?;
-        if edit.version.len() > 100 {
+        shape::text(&edit.content, edit.content_type.as_deref(), edit.metadata.as_deref())?;
+        if edit.version.len() > MAX_VERSION_DEVICES {
             return Err(Error::invalid("version", "too many devices"));
         }
         let amendment =
@@ -191,10 +198,7 @@ impl Conversations {
     /// What the shape or the store refused.
     pub(crate) async fn react(&self, actor: Actor, react: React, correlation: Correlation) -> Result<Ack> {
         let emoji = react.emoji;
-        let odd = |c: char| c.is_whitespace() || c.is_control() || c == '<';
-        if emoji.is_empty() || emoji.len() > MAX_EMOJI_BYTES || emoji.chars().any(odd) {
-            return Err(Error::invalid("emoji", "one emoji or :name:, at most 64 bytes"));
-        }
+        shape::emoji(&emoji)?;
         let amendment =
             amendment(actor, react.client_id, react.conversation_id, react.message_seq, correlation)?;
         self.amend(amendment, Change::React { emoji, action: react.action }).await
@@ -250,20 +254,16 @@ impl Conversations {
         self.writer.mark_unread(actor, target(mark.conversation_id), mark.thread, mark.seq).await
     }
 
-    /// Makes a conversation, or finds the direct one there is. The second value: it is new.
+    /// Makes a conversation, or finds the direct one there is.
     ///
     /// # Errors
     /// What the shape or the store refused.
-    pub(crate) async fn create(
-        &self,
-        actor: Actor,
-        create: CreateConversation,
-    ) -> Result<stonechat_wire::ConversationId> {
-        if create.members.len() > 1_000 {
+    pub(crate) async fn create(&self, actor: Actor, create: CreateConversation) -> Result<Made> {
+        if create.members.len() > MAX_FIRST_MEMBERS {
             return Err(Error::invalid("members", "at most 1,000 at once"));
         }
-        let name = create.name.as_deref().map(|name| naming::title("name", name)).transpose()?;
-        let topic = create.topic.as_deref().map(check_topic).transpose()?;
+        let name = create.name.as_deref().map(shape::name).transpose()?;
+        let topic = create.topic.as_deref().map(shape::topic).transpose()?;
         let (handle, posting) = match create.kind {
             ConversationKind::Direct => {
                 if name.is_some() || create.handle.is_some() {
@@ -285,7 +285,16 @@ impl Conversations {
         };
         let new =
             NewConversation { kind: create.kind, name, handle, topic, posting, members: create.members };
-        self.writer.create_conversation(actor, new).await
+        let found = self.finds_direct(actor.user, &new).await?;
+        let id = self.writer.create_conversation(actor, new).await?;
+        Ok(if found { Made::Found(id) } else { Made::New(id) })
+    }
+
+    /// Whether what is to be made is a direct conversation that is there already. Only the answer's status hangs on
+    /// it: of two who begin at the same moment both may hear that it is new.
+    async fn finds_direct(&self, user: UserKey, new: &NewConversation) -> Result<bool> {
+        let (ConversationKind::Direct, &[other]) = (new.kind, new.members.as_slice()) else { return Ok(false) };
+        self.readers.read(move |sql| Ok(people::direct_of(sql, user, other)?.is_some())).await
     }
 
     /// # Errors
@@ -297,8 +306,8 @@ impl Conversations {
         change: ChangeConversation,
     ) -> Result<()> {
         let change = ChangeConversation {
-            name: change.name.as_deref().map(|name| naming::title("name", name)).transpose()?,
-            topic: change.topic.as_deref().map(check_topic).transpose()?,
+            name: change.name.as_deref().map(shape::name).transpose()?,
+            topic: change.topic.as_deref().map(shape::topic).transpose()?,
             ..change
         };
         self.writer.change_conversation(actor, target(reference), change).await
@@ -348,49 +357,6 @@ fn amendment(
     })
 }
 
-fn check_text(
-    content: &str,
-    content_type: Option<&str>,
-    metadata: Option<&serde_json::value::RawValue>,
-) -> Result<()> {
-    let too_large = |field: &str, limit: usize| {
-        let params = json!({ "field": field, "limit": limit });
-        Err(Error::Refused(Refusal { code: Code::TooLarge, params }))
-    };
-    if content.len() > MAX_CONTENT_BYTES {
-        return too_large("content", MAX_CONTENT_BYTES);
-    }
-    if content.trim().is_empty() {
-        return Err(Error::invalid("content", "empty"));
-    }
-    if content.as_bytes().contains(&0) {
-        return Err(Error::invalid("content", "holds a NUL character"));
-    }
-    if let Some(kind) = content_type {
-        let known = |c: char| c.is_ascii_alphanumeric() || "/+-._;= ".contains(c);
-        if kind.len() > 100 || !kind.contains('/') || !kind.chars().all(known) {
-            return Err(Error::invalid("content_type", "a media type such as text/plain"));
-        }
-    }
-    if let Some(json) = metadata {
-        if json.get().len() > MAX_METADATA_BYTES {
-            return too_large("metadata", MAX_METADATA_BYTES);
-        }
-        if !json.get().starts_with('{') {
-            return Err(Error::invalid("metadata", "a JSON object"));
-        }
-    }
-    Ok(())
-}
-
-fn check_topic(topic: &str) -> Result<String> {
-    let topic = topic.trim();
-    if topic.chars().count() > MAX_TOPIC_CHARACTERS || topic.chars().any(naming::is_hidden) {
-        return Err(Error::invalid("topic", "at most 500 characters on one line"));
-    }
-    Ok(topic.to_owned())
-}
-
 fn check_channel_handle(handle: &str) -> Result<String> {
     let right = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
     let reserved = handle == "public" || handle.parse::<uuid::Uuid>().is_ok();
@@ -421,21 +387,6 @@ pub(crate) fn handle_of(name: &str) -> Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn o6_texts_that_are_refused() {
-        assert!(check_text("hello", None, None).is_ok());
-        assert_eq!(
-            check_text(&"x".repeat(MAX_CONTENT_BYTES + 1), None, None).unwrap_err().code(),
-            Code::TooLarge
-        );
-        for bad in ["", " \n", "a\0b"] {
-            assert_eq!(check_text(bad, None, None).unwrap_err().code(), Code::Invalid, "{bad:?}");
-        }
-        assert!(check_text("x", Some("plain"), None).is_err());
-        let list = serde_json::value::RawValue::from_string("[]".into()).unwrap();
-        assert!(check_text("x", None, Some(&list)).is_err());
-    }
 
     #[test]
     fn channel_handles() {

@@ -105,6 +105,9 @@ pub fn totals(sql: &Connection, user: UserKey) -> Result<ConversationTotals> {
     })
 }
 
+/// Where a page of channels ended: name as it is sorted, then key.
+pub type ChannelPlace = (String, ConversationKey);
+
 /// Channels by name after a place; guests see none.
 ///
 /// # Errors
@@ -113,9 +116,9 @@ pub fn public_channels(
     sql: &Connection,
     user: UserKey,
     query: &str,
-    after: Option<(String, ConversationKey)>,
+    after: Option<ChannelPlace>,
     limit: usize,
-) -> Result<(Vec<PublicChannel>, Option<(String, ConversationKey)>)> {
+) -> Result<(Vec<PublicChannel>, Option<ChannelPlace>)> {
     let mut statement = sql.prepare_cached(
         "select c.key, c.id, c.handle, c.name, c.topic, c.member_count, m.user is not null, \
          lower(coalesce(c.name, c.handle, '')) as sorted from conversations c \

@@ -176,7 +176,7 @@ async fn send(sender: Connection, plan: Plan, shared: Arc<Shared>, stop_at: Inst
         if !writer.is_flushed() && writer.flush().await.is_err() {
             break;
         }
-        if sent % 16 == 0 {
+        if sent.is_multiple_of(16) {
             tokio::task::yield_now().await;
         }
     }

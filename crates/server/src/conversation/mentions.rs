@@ -1,6 +1,7 @@
 //! Mentions: `@handle` and `@all` in a Markdown text, outside of code.
 //!
-//! An address (`ana@example.org`) is none, and punctuation after a handle is not part of it.
+//! An address (`ana@example.org`) is none, and punctuation after a handle is not part of it. Fences and code spans are
+//! those of CommonMark 0.31 (4.5 and 6.1), as far as they decide what is code.
 
 /// Handles in the order they appear, each once, and whether everybody is meant.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -11,6 +12,8 @@ pub(super) struct Found {
 
 /// Of more handles than this the rest stays text.
 const MAX_HANDLES: usize = 50;
+/// As long as a handle can be.
+const MAX_HANDLE_BYTES: usize = 32;
 
 /// What a text names. Without an `@` it costs one look at its bytes.
 pub(super) fn find(text: &str) -> Found {
@@ -18,26 +21,63 @@ pub(super) fn find(text: &str) -> Found {
     if !text.as_bytes().contains(&b'@') {
         return found;
     }
-    let mut fence: Option<&str> = None;
-    for line in text.lines() {
-        let start = line.trim_start();
-        if let Some(mark) = ["```", "~~~"].into_iter().find(|mark| start.starts_with(mark)) {
-            match fence {
-                None => fence = Some(mark),
-                Some(open) if open == mark => fence = None,
-                Some(_) => {}
+    let mut fence: Option<Fence> = None;
+    // A code span may run over lines, but not out of its paragraph.
+    let (mut paragraph, mut at) = (0, 0);
+    for line in text.split_inclusive('\n') {
+        let end = at + line.len();
+        match fence {
+            Some(open) => {
+                if open.closes_at(line) {
+                    fence = None;
+                }
+                paragraph = end;
             }
-            continue;
+            None => {
+                fence = Fence::opening(line);
+                if fence.is_some() || line.trim().is_empty() {
+                    in_paragraph(&text[paragraph..at], &mut found);
+                    paragraph = end;
+                }
+            }
         }
-        if fence.is_none() {
-            in_line(line, &mut found);
-        }
+        at = end;
     }
+    in_paragraph(&text[paragraph..], &mut found);
     found
 }
 
-fn in_line(line: &str, found: &mut Found) {
-    let mut rest = line;
+/// An open block of code.
+#[derive(Clone, Copy)]
+struct Fence {
+    mark: char,
+    length: usize,
+}
+
+impl Fence {
+    fn opening(line: &str) -> Option<Self> {
+        let line = unquoted(line);
+        let mark = line.chars().next().filter(|c| matches!(c, '`' | '~'))?;
+        let rest = line.trim_start_matches(mark);
+        let length = line.len() - rest.len();
+        // Three backticks with more of them behind are a code span within one line.
+        (length >= 3 && (mark == '~' || !rest.contains('`'))).then_some(Self { mark, length })
+    }
+
+    fn closes_at(self, line: &str) -> bool {
+        let line = unquoted(line);
+        let rest = line.trim_start_matches(self.mark);
+        line.len() - rest.len() >= self.length && rest.trim().is_empty()
+    }
+}
+
+/// A line without its indentation and quotation marks: fences stand in quotes and lists as well.
+fn unquoted(line: &str) -> &str {
+    line.trim_start_matches([' ', '\t', '>'])
+}
+
+fn in_paragraph(text: &str, found: &mut Found) {
+    let mut rest = text;
     let mut before = ' ';
     while let Some(c) = rest.chars().next() {
         if c == '`' {
@@ -46,12 +86,12 @@ fn in_line(line: &str, found: &mut Found) {
             continue;
         }
         rest = &rest[c.len_utf8()..];
-        if c == '@' && !is_word(before) {
+        if c == '\\' && rest.starts_with(|next: char| next.is_ascii_punctuation()) {
+            rest = &rest[1..];
+        } else if c == '@' && !is_word(before) {
             let length = rest.bytes().take_while(|byte| is_handle(*byte)).count();
-            let handle = rest[..length].trim_end_matches(['.', '-', '_']);
-            let followed_by_address = rest[length..].starts_with('@');
-            if !handle.is_empty() && !followed_by_address {
-                found.add(&handle.to_ascii_lowercase());
+            if !rest[length..].starts_with('@') {
+                found.add(rest[..length].trim_end_matches(['.', '-', '_']));
             }
             rest = &rest[length..];
         }
@@ -76,11 +116,16 @@ fn after_code(text: &str) -> &str {
 }
 
 impl Found {
-    fn add(&mut self, handle: &str) {
+    /// Takes what stood behind an `@`, where it can be a handle.
+    fn add(&mut self, text: &str) {
+        if text.len() > MAX_HANDLE_BYTES || !text.starts_with(|first: char| first.is_ascii_alphanumeric()) {
+            return;
+        }
+        let handle = text.to_ascii_lowercase();
         if handle == "all" {
             self.all = true;
-        } else if self.handles.len() < MAX_HANDLES && !self.handles.iter().any(|other| other == handle) {
-            self.handles.push(handle.to_owned());
+        } else if self.handles.len() < MAX_HANDLES && !self.handles.contains(&handle) {
+            self.handles.push(handle);
         }
     }
 }
@@ -107,13 +152,39 @@ mod tests {
         check("hello", &[], false);
         check("@ana and @Bo.", &["ana", "bo"], false);
         check("(@a.b-c!) @ana @ana", &["a.b-c", "ana"], false);
+        check("@ana,@bo\n@cy:", &["ana", "bo", "cy"], false);
         check("mail ana@example.org", &[], false);
         check("https://x.org/@ana", &[], false);
+        check("@ @@ana \\@ana", &[], false);
+        check("@ölfass ö@ana 👍@bo", &["bo"], false);
+    }
+
+    #[test]
+    fn what_is_no_handle_names_nobody() {
+        check("@-ana @.ana @_ana", &[], false);
+        check(&format!("@{} @{}", "x".repeat(33), "y".repeat(32)), &[&"y".repeat(32)], false);
+        check("@allan @ALL", &["allan"], true);
+    }
+
+    #[test]
+    fn code_spans_are_skipped() {
         check("`@ana` ``x ` @bo`` @cy", &["cy"], false);
         check("`open @ana", &["ana"], false);
+        check("`two\nlines @ana` @bo", &["bo"], false);
+        check("`ends with its paragraph\n\n@ana` x", &["ana"], false);
+        check("\\`@ana\\`", &["ana"], false);
+        check("```one line @ana``` @bo\n@cy", &["bo", "cy"], false);
+    }
+
+    #[test]
+    fn fenced_code_is_skipped() {
         check("```\n@ana\n```\n@bo", &["bo"], false);
+        check("see @cy:\n```rust\n@ana\n\n@ana\n```", &["cy"], false);
         check("~~~\n```\n@ana\n~~~\n@all", &[], true);
-        check("@ @@ana", &[], false);
+        check("````\n```\n@ana\n````\n@bo", &["bo"], false);
+        check("```\n``` no end\n@ana", &[], false);
+        check("> ```\n> @ana\n> ```\n@bo", &["bo"], false);
+        check("```\r\n@ana\r\n```\r\n@bo", &["bo"], false);
     }
 
     #[test]

@@ -20,32 +20,32 @@ use crate::rest::{Error, bearer};
 pub(crate) async fn upgrade(State(app): State<App>, mut request: Request) -> Response {
     match accept(&app, &mut request) {
         Ok(response) => response,
-        Err(response) => response,
+        Err(refusal) => *refusal,
     }
 }
 
-fn accept(app: &App, request: &mut Request) -> Result<Response, Response> {
+fn accept(app: &App, request: &mut Request) -> Result<Response, Box<Response>> {
     let headers = request.headers();
     if request.method() != Method::GET || request.version() != Version::HTTP_11 {
-        return Err(Error::bad_request("a WebSocket begins with GET over HTTP/1.1").into_response());
+        return Err(refusal(Error::bad_request("a WebSocket begins with GET over HTTP/1.1")));
     }
     if !has_token(headers, header::CONNECTION, "upgrade") || !has_token(headers, header::UPGRADE, "websocket")
     {
         let mut response = Error::bad_request("this address takes WebSocket upgrades only").into_response();
         *response.status_mut() = StatusCode::UPGRADE_REQUIRED;
         response.headers_mut().insert(header::UPGRADE, HeaderValue::from_static("websocket"));
-        return Err(response);
+        return Err(Box::new(response));
     }
     if headers.get(header::SEC_WEBSOCKET_VERSION).is_none_or(|version| version != "13") {
         let mut response = Error::bad_request("Sec-WebSocket-Version must be 13").into_response();
         *response.status_mut() = StatusCode::UPGRADE_REQUIRED;
         response.headers_mut().insert(header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
-        return Err(response);
+        return Err(Box::new(response));
     }
-    check_origin(app, headers).map_err(IntoResponse::into_response)?;
+    check_origin(app, headers).map_err(refusal)?;
     let key = headers.get(header::SEC_WEBSOCKET_KEY).map(HeaderValue::as_bytes).filter(|key| key.len() == 24);
     let Some(key) = key else {
-        return Err(Error::bad_request("Sec-WebSocket-Key is missing").into_response());
+        return Err(refusal(Error::bad_request("Sec-WebSocket-Key is missing")));
     };
     let accept = tungstenite::handshake::derive_accept_key(key);
     let protocols = offered_protocols(headers);
@@ -55,7 +55,7 @@ fn accept(app: &App, request: &mut Request) -> Result<Response, Response> {
     };
     let speaks_ours = protocols.iter().any(|protocol| protocol == SUBPROTOCOL);
     let Some(upgraded) = request.extensions_mut().remove::<OnUpgrade>() else {
-        return Err(Error::bad_request("this connection cannot be upgraded").into_response());
+        return Err(refusal(Error::bad_request("this connection cannot be upgraded")));
     };
     let app = app.clone();
     tokio::spawn(switch(app, upgraded, credentials));
@@ -71,6 +71,10 @@ fn accept(app: &App, request: &mut Request) -> Result<Response, Response> {
         headers.insert(header::SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(SUBPROTOCOL));
     }
     Ok(response)
+}
+
+fn refusal(error: Error) -> Box<Response> {
+    Box::new(error.into_response())
 }
 
 /// Waits for hyper to let go of the connection, then runs the session in a task of its own, so that nothing of the

@@ -17,7 +17,8 @@ use stonechat_wire::{
 
 use super::{Error, Json, Path, Query, Result, SignedIn, page_limit};
 use crate::app::App;
-use crate::conversation::target;
+use crate::auth::SignedInDevice;
+use crate::conversation::{Made, target};
 
 pub(crate) fn routes() -> Router<App> {
     Router::new()
@@ -75,9 +76,12 @@ async fn create(
     SignedIn(device): SignedIn,
     Json(wanted): Json<CreateConversation>,
 ) -> Result<(StatusCode, Json<Conversation>)> {
-    let id = app.conversations.create(device.actor, wanted).await?;
+    let (status, id) = match app.conversations.create(device.actor, wanted).await? {
+        Made::New(id) => (StatusCode::CREATED, id),
+        Made::Found(id) => (StatusCode::OK, id),
+    };
     let conversation = read_one(&app, &device, id.into()).await?;
-    Ok((StatusCode::CREATED, Json(conversation)))
+    Ok((status, Json(conversation)))
 }
 
 async fn public(
@@ -111,7 +115,7 @@ async fn one(
 
 async fn read_one(
     app: &App,
-    device: &crate::auth::SignedInDevice,
+    device: &SignedInDevice,
     id: ConversationRef,
 ) -> Result<Conversation> {
     let viewer = app.conversations.viewer(device.actor.user);

@@ -49,6 +49,14 @@ async fn in_view<T: Send + 'static>(
     Ok(read.await?)
 }
 
+/// Refuses what hangs on a message the viewer cannot see as if it were not there.
+fn check_visible(sql: &rusqlite::Connection, viewer: Viewer, view: &View, seq: Seq) -> StoreResult<()> {
+    match timeline::message(sql, viewer, view, seq)? {
+        Some(_) => Ok(()),
+        None => Err(StoreError::refused(Code::NotFound)),
+    }
+}
+
 #[derive(Deserialize)]
 struct PageQuery {
     before: Option<Seq>,
@@ -177,7 +185,7 @@ async fn read_by(
     Path((id, seq)): Path<(ConversationRef, Seq)>,
 ) -> Result<Json<ReadBy>> {
     let read_by = in_view(&app, &device, id, move |sql, viewer, view| {
-        timeline::message(sql, viewer, view, seq)?.ok_or_else(|| StoreError::refused(Code::NotFound))?;
+        check_visible(sql, viewer, view, seq)?;
         timeline::read_by(sql, view, seq)
     });
     Ok(Json(read_by.await?))

@@ -1,4 +1,5 @@
 //! Tests of the whole server: booted on a free port with a fresh directory, spoken to through the client.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test's helpers fail the test")]
 
 mod host;
 mod accounts;
