@@ -14,8 +14,8 @@ use stonechat_store::read_position::Reading;
 use stonechat_store::timeline::Viewer;
 use stonechat_store::{Durability, Error, Readers, Result, UserKey, Writer, people, reader};
 use stonechat_wire::{
-    Ack, ChangeConversation, ClientId, Code, ConversationId, ConversationKind, ConversationRef, CreateConversation,
-    DeleteMessage, EditMessage, MarkUnread, PinMessage, Posting, React, Read,
+    Ack, ChangeConversation, ClientId, Code, ConversationId, ConversationKind, ConversationRef,
+    CreateConversation, DeleteMessage, EditMessage, MarkUnread, PinMessage, Posting, React, Read,
     ReadPosition, SendMessage, Seq, UserId,
 };
 use tokio::sync::oneshot;
@@ -293,7 +293,9 @@ impl Conversations {
     /// Whether what is to be made is a direct conversation that is there already. Only the answer's status hangs on
     /// it: of two who begin at the same moment both may hear that it is new.
     async fn finds_direct(&self, user: UserKey, new: &NewConversation) -> Result<bool> {
-        let (ConversationKind::Direct, &[other]) = (new.kind, new.members.as_slice()) else { return Ok(false) };
+        let (ConversationKind::Direct, &[other]) = (new.kind, new.members.as_slice()) else {
+            return Ok(false);
+        };
         self.readers.read(move |sql| Ok(people::direct_of(sql, user, other)?.is_some())).await
     }
 

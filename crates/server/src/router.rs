@@ -83,11 +83,18 @@ impl Router {
         registry.insert(actor, kind, now)
     }
 
-    /// From here on the session is offered everything after the returned vector.
-    pub(crate) fn go_live(&self, session: &Session) -> Vector {
+    /// From here on the session is offered everything after the returned vector: what this node has applied, or where
+    /// the session stands already when that is further (a page may have come from a newer snapshot).
+    pub(crate) fn go_live(&self, session: &Session, stands: Option<&Vector>) -> Vector {
         let registry = self.shared.registry.write();
-        session.set_live();
-        registry.applied().clone()
+        let applied = registry.applied();
+        let position = |vector: &Vector| {
+            applied.open.first().map_or(Position(0), |(origin, _)| vector.position(*origin))
+        };
+        let further = stands.filter(|stands| position(stands) > position(applied));
+        let vector = further.unwrap_or(applied).clone();
+        session.set_live(position(&vector));
+        vector
     }
 
     /// Forgets a session. `true`: it was the user's last.

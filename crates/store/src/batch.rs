@@ -165,7 +165,7 @@ impl Batch<'_> {
                  position = excluded.position",
             )?
             .execute((user, &key, value.to_string(), self.origin.0, sql_u64(position.0)))?;
-        self.entries.push(Entry::Account { user, entry: AccountEntry { key, value } });
+        self.entries.push(Entry::Account { position, user, entry: AccountEntry { key, value } });
         Ok(())
     }
 

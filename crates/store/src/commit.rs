@@ -32,6 +32,7 @@ pub struct Answer {
 pub enum Entry {
     Event(Box<EventEntry>),
     Account {
+        position: Position,
         user: UserKey,
         entry: AccountEntry,
     },

@@ -46,7 +46,7 @@ impl CatchUp {
     /// A failure of the store.
     pub(crate) async fn page(&mut self, app: &App, session: &Session) -> stonechat_store::Result<Page> {
         if self.cursor.is_none() && self.target.is_none() {
-            self.target = Some(app.router.go_live(session));
+            self.target = Some(app.router.go_live(session, None));
         }
         let began = tokio::time::Instant::now();
         let request = SyncRequest {
@@ -75,7 +75,7 @@ impl CatchUp {
             true
         } else {
             // Within a page of the head: hear what comes from here on, and read what lies between.
-            self.target = Some(app.router.go_live(session));
+            self.target = Some(app.router.go_live(session, Some(&page.cursor.vector)));
             false
         };
         let mut frames = BytesMut::new();

@@ -113,11 +113,7 @@ async fn one(
     Ok(Json(read_one(&app, &device, id).await?))
 }
 
-async fn read_one(
-    app: &App,
-    device: &SignedInDevice,
-    id: ConversationRef,
-) -> Result<Conversation> {
+async fn read_one(app: &App, device: &SignedInDevice, id: ConversationRef) -> Result<Conversation> {
     let viewer = app.conversations.viewer(device.actor.user);
     let read = app.readers.read(move |sql| {
         let key = reader::conversation_key(sql, &id)?;

@@ -69,7 +69,7 @@ async fn sync_page(
     }
     // Registered before the read, so that nothing can come between the two unheard.
     let guard = SessionGuard::register(&app, device.actor, SessionKind::Poll);
-    app.router.go_live(&guard);
+    app.router.go_live(&guard, None);
     let page = request.read(&app).await?;
     if !page.frames.is_empty() || page.has_more {
         return Ok(Json(page));

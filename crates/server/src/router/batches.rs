@@ -22,6 +22,7 @@ struct Pending {
     from_seq: Seq,
     to_seq: Seq,
     first: Position,
+    last: Position,
     summary: BatchSummary,
     age_ticks: u32,
 }
@@ -38,10 +39,12 @@ impl Batches {
             from_seq: event.seq,
             to_seq: event.seq,
             first: entry.position,
+            last: entry.position,
             summary: BatchSummary::default(),
             age_ticks: 0,
         });
         pending.to_seq = event.seq;
+        pending.last = entry.position;
         match &event.body {
             EventBody::MemberJoined { .. } => pending.summary.joined += 1,
             EventBody::MemberLeft { .. } => pending.summary.left += 1,
@@ -52,11 +55,12 @@ impl Batches {
     }
 
     /// The summary that must go out before the conversation's next event.
-    pub(crate) fn flush(&mut self, conversation: ConversationKey) -> Option<Control> {
+    /// With the position of its last event.
+    pub(crate) fn flush(&mut self, conversation: ConversationKey) -> Option<(Position, Control)> {
         if self.pending.is_empty() {
             return None;
         }
-        self.pending.remove(&conversation).map(Pending::into_control)
+        self.pending.remove(&conversation).map(|pending| (pending.last, pending.into_control()))
     }
 
     /// Conversations whose window is over.

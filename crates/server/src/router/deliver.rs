@@ -30,6 +30,7 @@ struct Run {
 }
 
 struct Offered {
+    position: Position,
     frame: Bytes,
     sender: Correlation,
     ack: Option<Bytes>,
@@ -70,13 +71,13 @@ impl Delivery {
         for entry in &commit.entries {
             match entry {
                 Entry::Event(event) => self.offer_event(registry, &mut runs, event),
-                Entry::Account { user, entry } => {
+                Entry::Account { position, user, entry } => {
                     // What joined or left is told before and after the events it is about.
                     self.flush(registry, &mut runs);
                     let mut sessions = registry.sessions_of(*user).peekable();
                     if sessions.peek().is_some() {
                         let frame = encode::control(&Control::Account(entry.clone()));
-                        sessions.for_each(|session| session.offer(frame.clone(), 1));
+                        sessions.for_each(|session| session.offer(*position, frame.clone(), 1));
                     }
                 }
                 Entry::Revoked { devices } => {
@@ -117,12 +118,13 @@ impl Delivery {
             }
             return;
         }
-        if let Some(batch) = self.batches.flush(entry.conversation) {
+        if let Some((_, batch)) = self.batches.flush(entry.conversation) {
             let frame = encode::control(&batch);
-            runs.add(entry, Offered { frame, sender: Correlation(0), ack: None });
+            let position = entry.position;
+            runs.add(entry, Offered { position, frame, sender: Correlation(0), ack: None });
         }
         let frame = encode::event(&entry.event);
-        runs.add(entry, Offered { frame, sender: entry.correlation, ack });
+        runs.add(entry, Offered { position: entry.position, frame, sender: entry.correlation, ack });
     }
 
     fn flush(&mut self, registry: &Registry, runs: &mut Runs) {
@@ -143,11 +145,11 @@ impl Delivery {
     /// Summaries whose window is over.
     pub(crate) fn flush_batches(&mut self, registry: &Registry) {
         for conversation in self.batches.tick() {
-            let Some(batch) = self.batches.flush(conversation) else { continue };
+            let Some((position, batch)) = self.batches.flush(conversation) else { continue };
             let frame = encode::control(&batch);
             if let Some(members) = self.members.get(conversation) {
                 for user in (members & registry.online()).iter().map(UserKey) {
-                    registry.sessions_of(user).for_each(|session| session.offer(frame.clone(), 1));
+                    registry.sessions_of(user).for_each(|session| session.offer(position, frame.clone(), 1));
                 }
             }
         }
@@ -193,10 +195,13 @@ impl Run {
         for user in users {
             for session in registry.sessions_of(user) {
                 if senders.contains(&session.correlation) {
-                    self.offer_to_sender(session);
+                    self.offer_singly(session);
                     acked.push(session.correlation);
-                } else {
-                    session.offer(joined.get_or_insert_with(|| self.join()).clone(), count);
+                } else if self.frames.first().is_some_and(|first| !session.wants(first.position)) {
+                    // It just went live and has some of these.
+                    self.offer_singly(session);
+                } else if let Some(first) = self.frames.first() {
+                    session.offer(first.position, joined.get_or_insert_with(|| self.join()).clone(), count);
                 }
             }
         }
@@ -211,11 +216,11 @@ impl Run {
         }
     }
 
-    fn offer_to_sender(&self, session: &Arc<Session>) {
+    fn offer_singly(&self, session: &Arc<Session>) {
         for offered in &self.frames {
             match &offered.ack {
                 Some(ack) if offered.sender == session.correlation => session.outbound.push(ack.clone(), 1),
-                _ => session.offer(offered.frame.clone(), 1),
+                _ => session.offer(offered.position, offered.frame.clone(), 1),
             }
         }
     }

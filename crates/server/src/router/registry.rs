@@ -4,7 +4,7 @@
 //! the slab; a number of a session that went never names a later one.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use bytes::Bytes;
 use hashbrown::HashMap;
@@ -36,7 +36,8 @@ pub(crate) struct Session {
     pub(crate) actor: Actor,
     pub(crate) kind: SessionKind,
     pub(crate) outbound: Outbound,
-    live: AtomicBool,
+    /// What lies beyond this position is offered; [`NOT_LIVE`] while the session still reads what was before.
+    live_from: AtomicU64,
     /// Something was offered since the last cursor.
     cursor_due: AtomicBool,
     /// When something last came from the client, in seconds since the server started.
@@ -46,13 +47,23 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    pub(crate) fn set_live(&self) {
-        self.live.store(true, Ordering::Release);
+    /// From here on, what lies beyond `position` is offered.
+    pub(crate) fn set_live(&self, position: Position) {
+        self.live_from.store(position.0, Ordering::Release);
     }
 
-    /// Offers whole frames of events, unless the session is still reading what was before.
-    pub(crate) fn offer(&self, frames: Bytes, count: u32) {
-        if self.live.load(Ordering::Acquire) {
+    fn is_live(&self) -> bool {
+        self.live_from.load(Ordering::Acquire) != NOT_LIVE
+    }
+
+    /// Whether something at this position is still to be offered to the session.
+    pub(crate) fn wants(&self, position: Position) -> bool {
+        position.0 > self.live_from.load(Ordering::Acquire)
+    }
+
+    /// Offers whole frames of what lies at `position`, unless the session has that or still reads what was before.
+    pub(crate) fn offer(&self, position: Position, frames: Bytes, count: u32) {
+        if self.wants(position) {
             self.outbound.push(frames, count);
             self.cursor_due.store(true, Ordering::Relaxed);
         }
@@ -66,6 +77,9 @@ impl Session {
         self.last_received_s.store(now_s, Ordering::Relaxed);
     }
 }
+
+/// Beyond every position.
+const NOT_LIVE: u64 = u64::MAX;
 
 pub(crate) struct Registry {
     sessions: Slab<Arc<Session>>,
@@ -105,7 +119,7 @@ impl Registry {
             actor,
             kind,
             outbound: Outbound::default(),
-            live: AtomicBool::new(false),
+            live_from: AtomicU64::new(NOT_LIVE),
             cursor_due: AtomicBool::new(false),
             last_received_s: AtomicU32::new(now_s),
             expires_s: AtomicU32::new(u32::MAX),
@@ -187,7 +201,7 @@ impl Registry {
         let mut frame = None;
         for (place, session) in &self.sessions {
             if place as u32 % CURSOR_EVERY_S != second % CURSOR_EVERY_S
-                || !session.live.load(Ordering::Acquire)
+                || !session.is_live()
                 || !session.cursor_due.swap(false, Ordering::Relaxed)
             {
                 continue;
