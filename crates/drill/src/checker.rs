@@ -1,20 +1,22 @@
 //! Checker: holds a history against the promises. It has been seen failing: [`self_test`] plants every kind of fault.
 //!
-//! Invariants (RELIABILITY 1.2): I1 durable ack, I2 no ghost, I3 exactly once, I4 dense and the same for all, I5 order
-//! fits time and device, I6 nothing is seen that is not committed, I7 nobody skips.
+//! Invariants: I1 durable ack, I2 no ghost, I3 exactly once, I4 dense and the same for all, I5 order fits time and
+//! cause, I6 nothing is seen that is not committed, I7 nobody skips.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 
 use serde::Serialize;
 use stonechat_wire::ClientId;
 
-use crate::history::{Attempt, ConversationNumber, DeviceNumber, Entry, History, Outcome};
+use crate::history::{Attempt, ConversationNumber, Delivery, DeviceNumber, Entry, History, Outcome};
 
+mod order;
 mod planted;
 
 pub use planted::self_test;
 
+/// What is promised, I1 to I7 in this order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 pub enum Invariant {
     DurableAck,
@@ -25,6 +27,8 @@ pub enum Invariant {
     CommittedFirst,
     NoSkip,
 }
+
+/// One broken promise.
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Violation {
@@ -62,19 +66,42 @@ impl fmt::Display for Report {
 struct Operation<'a> {
     first: &'a Attempt,
     invoked_us: u64,
-    ack: Option<(u64, u64)>,
+    ack: Option<Ack>,
+    /// Some attempt was not refused for certain.
     may_stand: bool,
+}
+
+#[derive(Clone, Copy)]
+struct Ack {
+    seq: u64,
+    at_us: u64,
+}
+
+type Operations<'a> = HashMap<(DeviceNumber, ClientId), Operation<'a>>;
+
+/// The final log, by message and by place.
+#[derive(Default)]
+struct Log {
+    by_message: HashMap<ClientId, (ConversationNumber, Entry)>,
+    by_place: HashMap<(ConversationNumber, u64), Entry>,
+}
+
+impl Log {
+    /// Where an operation's message stands, in the conversation it was sent to.
+    fn place(&self, operation: &Operation<'_>) -> Option<Entry> {
+        let (conversation, entry) = self.by_message.get(&operation.first.client_id)?;
+        (*conversation == operation.first.conversation).then_some(*entry)
+    }
 }
 
 /// Checks a history, in O(n log n).
 pub fn check(history: &History) -> Report {
     let mut report = Report { faults: history.faults, ..Report::default() };
     let operations = operations(history, &mut report);
-    let places = log(history, &operations, &mut report);
-    acks(&operations, &places, &mut report);
-    observations(history, &places, &mut report);
-    time(&operations, &mut report);
-    device_order(&operations, &places, &mut report);
+    let log = log(history, &operations, &mut report);
+    acks(&operations, &log, &mut report);
+    observations(history, &log, &mut report);
+    order::check(history, &operations, &log, &mut report);
     whole(history, &mut report);
     report
 }
@@ -85,10 +112,7 @@ impl Report {
     }
 }
 
-type Operations<'a> = HashMap<(DeviceNumber, ClientId), Operation<'a>>;
-/// Where each message stands.
-type Places = HashMap<ClientId, (ConversationNumber, Entry)>;
-
+/// I3: all acks of one message agree.
 fn operations<'a>(history: &'a History, report: &mut Report) -> Operations<'a> {
     let mut operations: Operations<'a> = HashMap::new();
     for attempt in &history.attempts {
@@ -104,13 +128,13 @@ fn operations<'a>(history: &'a History, report: &mut Report) -> Operations<'a> {
             Outcome::Acked { seq, at_us } => {
                 report.acked += 1;
                 operation.may_stand = true;
-                match operation.ack {
-                    Some((first, _)) if first != seq => report.violation(
+                match &mut operation.ack {
+                    Some(first) if first.seq != seq => report.violation(
                         Invariant::ExactlyOnce,
-                        format!("{} was acknowledged at {first} and at {seq}", attempt.client_id),
+                        format!("{} was acknowledged at {} and at {seq}", attempt.client_id, first.seq),
                     ),
-                    Some((_, at)) => operation.ack = Some((seq, at.min(at_us))),
-                    None => operation.ack = Some((seq, at_us)),
+                    Some(first) => first.at_us = first.at_us.min(at_us),
+                    None => operation.ack = Some(Ack { seq, at_us }),
                 }
             }
             Outcome::Unknown => {
@@ -123,8 +147,9 @@ fn operations<'a>(history: &'a History, report: &mut Report) -> Operations<'a> {
     operations
 }
 
-fn log(history: &History, operations: &Operations<'_>, report: &mut Report) -> Places {
-    let mut places = Places::new();
+/// I2, I3, I4: the log holds what was sent, once, without gaps.
+fn log(history: &History, operations: &Operations<'_>, report: &mut Report) -> Log {
+    let mut log = Log::default();
     let known: HashMap<ClientId, &Operation<'_>> =
         operations.iter().map(|((_, id), operation)| (*id, operation)).collect();
     for (conversation, entries) in &history.log {
@@ -137,119 +162,75 @@ fn log(history: &History, operations: &Operations<'_>, report: &mut Report) -> P
             }
         }
         for entry in entries {
-            if let Some((_, other)) = places.insert(entry.client_id, (*conversation, *entry)) {
+            log.by_place.entry((*conversation, entry.seq)).or_insert(*entry);
+            let (_, first) = log.by_message.entry(entry.client_id).or_insert((*conversation, *entry));
+            if first != entry {
                 report.violation(
                     Invariant::ExactlyOnce,
-                    format!("{} stands at {} and at {}", entry.client_id, other.seq, entry.seq),
+                    format!("{} stands at {} and at {}", entry.client_id, first.seq, entry.seq),
                 );
             }
-            match known.get(&entry.client_id) {
-                Some(operation) if operation.may_stand && operation.first.text_hash == entry.text_hash => {}
-                _ => report.violation(
+            let sent = known.get(&entry.client_id).is_some_and(|operation| {
+                operation.may_stand
+                    && operation.first.conversation == *conversation
+                    && operation.first.text_hash == entry.text_hash
+            });
+            if !sent {
+                report.violation(
                     Invariant::NoGhost,
-                    format!("conversation {conversation} at {}: nobody sent this", entry.seq),
-                ),
+                    format!("conversation {conversation} at {}: nobody sent this here", entry.seq),
+                );
             }
         }
     }
-    places
+    log
 }
 
-fn acks(operations: &Operations<'_>, places: &Places, report: &mut Report) {
+/// I1: what was acknowledged stands where the ack said.
+fn acks(operations: &Operations<'_>, log: &Log, report: &mut Report) {
     for operation in operations.values() {
-        let Some((seq, _)) = operation.ack else { continue };
-        let stands = places.get(&operation.first.client_id);
-        let holds = stands.is_some_and(|(conversation, entry)| {
-            *conversation == operation.first.conversation
-                && entry.seq == seq
-                && entry.text_hash == operation.first.text_hash
-        });
+        let Some(ack) = operation.ack else { continue };
+        let holds = log
+            .place(operation)
+            .is_some_and(|entry| entry.seq == ack.seq && entry.text_hash == operation.first.text_hash);
         if !holds {
             report.violation(
                 Invariant::DurableAck,
-                format!("{} was acknowledged at {seq} and is not there", operation.first.client_id),
+                format!("{} was acknowledged at {} and is not there", operation.first.client_id, ack.seq),
             );
         }
     }
 }
 
-fn observations(history: &History, places: &Places, report: &mut Report) {
+/// I4, I6: everybody saw at a place what the log holds there, and nothing that it does not hold at all.
+fn observations(history: &History, log: &Log, report: &mut Report) {
     for delivery in &history.deliveries {
-        match places.get(&delivery.client_id) {
+        let entry = log.by_place.get(&(delivery.conversation, delivery.seq));
+        let same = entry.is_some_and(|entry| {
+            entry.client_id == delivery.client_id && entry.text_hash == delivery.text_hash
+        });
+        if same {
+            continue;
+        }
+        let Delivery { device, conversation, seq, client_id, .. } = delivery;
+        match log.by_message.get(client_id) {
             None => report.violation(
                 Invariant::CommittedFirst,
+                format!("device {device} saw {client_id} at {seq}, which was never committed"),
+            ),
+            Some((in_log, entry)) => report.violation(
+                Invariant::DenseOrder,
                 format!(
-                    "device {} saw {} at {}, which was never committed",
-                    delivery.device, delivery.client_id, delivery.seq
+                    "device {device} saw {client_id} at {seq} of conversation {conversation}, the log has it, \
+                     maybe with another text, at {} of {in_log}",
+                    entry.seq
                 ),
             ),
-            Some((conversation, entry)) => {
-                let same = *conversation == delivery.conversation
-                    && entry.seq == delivery.seq
-                    && entry.text_hash == delivery.text_hash;
-                if !same {
-                    report.violation(
-                        Invariant::DenseOrder,
-                        format!(
-                            "device {} saw {} at {}, the log has it at {}",
-                            delivery.device, delivery.client_id, delivery.seq, entry.seq
-                        ),
-                    );
-                }
-            }
         }
     }
 }
 
-/// What was acknowledged before something else was sent stands before it.
-fn time(operations: &Operations<'_>, report: &mut Report) {
-    let mut by_conversation: BTreeMap<ConversationNumber, Vec<(u64, bool, u64)>> = BTreeMap::new();
-    for operation in operations.values() {
-        if let Some((seq, at_us)) = operation.ack {
-            let events = by_conversation.entry(operation.first.conversation).or_default();
-            events.push((operation.invoked_us, false, seq));
-            events.push((at_us, true, seq));
-        }
-    }
-    for (conversation, mut events) in by_conversation {
-        // At one moment, what began there did not yet know what ended there.
-        events.sort_unstable();
-        let mut acked = 0;
-        for (_, is_ack, seq) in events {
-            if is_ack {
-                acked = acked.max(seq);
-            } else if seq <= acked {
-                report.violation(
-                    Invariant::OrderFitsTime,
-                    format!("conversation {conversation}: {seq} was sent after {acked} was acknowledged"),
-                );
-            }
-        }
-    }
-}
-
-/// One device's messages stand in the order it sent them.
-fn device_order(operations: &Operations<'_>, places: &Places, report: &mut Report) {
-    let mut by_device: BTreeMap<(DeviceNumber, ConversationNumber), Vec<(u64, u64)>> = BTreeMap::new();
-    for ((device, client_id), operation) in operations {
-        if let Some((conversation, entry)) = places.get(client_id) {
-            by_device.entry((*device, *conversation)).or_default().push((operation.invoked_us, entry.seq));
-        }
-    }
-    for ((device, conversation), mut sent) in by_device {
-        sent.sort_unstable();
-        for pair in sent.windows(2) {
-            if pair[1].1 < pair[0].1 && pair[1].0 != pair[0].0 {
-                report.violation(
-                    Invariant::OrderFitsTime,
-                    format!("device {device} in {conversation}: {} was sent before {}", pair[0].1, pair[1].1),
-                );
-            }
-        }
-    }
-}
-
-/// Every observer holds everything from its first place to the head.
+/// I7: every observer holds everything from its first place to the head.
 fn whole(history: &History, report: &mut Report) {
     let mut seen: HashMap<(DeviceNumber, ConversationNumber), HashSet<u64>> = HashMap::new();
     for delivery in &history.deliveries {
@@ -263,17 +244,16 @@ fn whole(history: &History, report: &mut Report) {
     for observer in &history.observers {
         let seen = seen.get(&(observer.device, observer.conversation));
         let entries = history.log.get(&observer.conversation).map(Vec::as_slice).unwrap_or_default();
-        let missing = entries.iter().filter(|entry| {
-            entry.seq >= observer.from_seq && !seen.is_some_and(|seen| seen.contains(&entry.seq))
+        let mut missing = entries.iter().map(|entry| entry.seq).filter(|seq| {
+            *seq >= observer.from_seq && !seen.is_some_and(|seen| seen.contains(seq))
         });
-        let missing: Vec<u64> = missing.map(|entry| entry.seq).collect();
-        if let Some(first) = missing.first() {
+        if let Some(first) = missing.next() {
             report.violation(
                 Invariant::NoSkip,
                 format!(
                     "device {} lacks {} of conversation {}, the first at {first}",
                     observer.device,
-                    missing.len(),
+                    missing.count() + 1,
                     observer.conversation
                 ),
             );

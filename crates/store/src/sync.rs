@@ -16,9 +16,6 @@ use crate::{ConversationKey, Origin, Position, UserKey, Vector};
 
 /// A page ends when its events, as the wire would show them, pass this many bytes.
 pub const PAGE_BYTES: usize = 128 * 1024;
-/// With more changed conversations than this it is cheaper to look at the user's own ones.
-const MANY_HEADS: i64 = 4_000;
-
 /// What a device asks for.
 #[derive(Clone, Debug)]
 pub struct SyncRequest {
@@ -192,27 +189,27 @@ impl Filling<'_> {
         Ok(true)
     }
 
-    /// Conversations of the user whose head lies beyond the vector, by key, after `key`.
+    /// Conversations of the user whose head lies beyond the vector, by key, after `key`. Looks at the changed heads or
+    /// at the user's own conversations, whichever are fewer.
     fn dirty_after(&self, key: ConversationKey) -> Result<Vec<ConversationKey>> {
-        let unseen: Vec<_> = self.origins.unseen(self.from).collect();
+        let own = self.count_memberships()?;
         let mut dirty = Vec::new();
-        for (origin, seen) in &unseen {
+        for (origin, seen) in self.origins.unseen(self.from) {
             let mut statement = self.sql.prepare_cached(
-                "select c.key from conversations c where c.head_origin = ?1 and c.head_position > ?2 limit ?3",
+                "select key from conversations where head_origin = ?1 and head_position > ?2 limit ?3",
             )?;
-            let keys = statement.query_map((origin.0, sql_u64(seen.0), MANY_HEADS), |row| row.get(0))?;
-            let heads = keys.collect::<rusqlite::Result<Vec<ConversationKey>>>()?;
-            if heads.len() >= MANY_HEADS as usize {
+            let keys = statement.query_map((origin.0, sql_u64(seen.0), own + 1), |row| row.get(0))?;
+            dirty.extend(keys.collect::<rusqlite::Result<Vec<ConversationKey>>>()?);
+            if dirty.len() as i64 > own {
                 return self.dirty_memberships_after(key);
             }
-            dirty.extend(heads);
         }
         dirty.retain(|dirty| *dirty > key);
         dirty.sort_unstable();
         dirty.dedup();
-        let mut is_member = self.sql.prepare_cached(
-            "select 1 from members where conversation = ?1 and user = ?2 and left_seq is null",
-        )?;
+        let mut is_member = self
+            .sql
+            .prepare_cached("select 1 from members where conversation = ?1 and user = ?2 and left_seq is null")?;
         let mut own = Vec::new();
         for conversation in dirty {
             if is_member.exists((conversation, self.user))? {
@@ -220,6 +217,12 @@ impl Filling<'_> {
             }
         }
         Ok(own)
+    }
+
+    fn count_memberships(&self) -> Result<i64> {
+        let mut statement =
+            self.sql.prepare_cached("select count(*) from members where user = ?1 and left_seq is null")?;
+        Ok(statement.query_row([self.user], |row| row.get(0))?)
     }
 
     fn dirty_memberships_after(&self, key: ConversationKey) -> Result<Vec<ConversationKey>> {

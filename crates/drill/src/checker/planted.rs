@@ -1,7 +1,10 @@
-//! Planted: a correct history made at random, then one fault after another, each of which must be told as what it is.
+//! Planted: a correct history made at random, then one fault after another, each of which must be told as what it is
+//! and as nothing else.
+
+use std::collections::{BTreeSet, HashMap};
 
 use rand::rngs::SmallRng;
-use rand::seq::IndexedRandom;
+use rand::seq::IteratorRandom;
 use rand::{Rng, SeedableRng};
 use stonechat_wire::ClientId;
 use uuid::Uuid;
@@ -9,185 +12,282 @@ use uuid::Uuid;
 use super::{Invariant, check};
 use crate::history::{Attempt, Delivery, Entry, History, Observer, Outcome};
 
-/// A fault, and how it must be told.
-type Fault = (&'static str, Invariant, fn(&mut History, &mut SmallRng));
+/// A fault, how it must be told, and the change that makes it; `None` when the history has no place for it.
+type Fault = (&'static str, Invariant, fn(&mut History, &mut SmallRng) -> Option<()>);
 
 const FAULTS: &[Fault] = &[
-    ("an acknowledged message is lost", Invariant::DurableAck, |history, random| {
-        let acked: Vec<ClientId> = acked(history).iter().map(|attempt| attempt.client_id).collect();
-        let lost = acked.choose(random).copied();
-        history.log.values_mut().for_each(|entries| entries.retain(|entry| Some(entry.client_id) != lost));
+    ("an acknowledged message is lost", Invariant::DurableAck, |history, _| {
+        // The last one leaves no hole, and nobody saw it.
+        let lost = history.log.get_mut(&0)?.pop()?;
+        history.deliveries.retain(|delivery| delivery.client_id != lost.client_id);
+        Some(())
     }),
-    ("the log holds what nobody sent", Invariant::NoGhost, |history, random| {
-        if let Some(entries) = history.log.get_mut(&0) {
-            let seq = entries.last().map_or(2, |entry| entry.seq + 1);
-            entries.push(Entry { seq, client_id: id(random), text_hash: 1 });
-        }
-    }),
-    ("a message stands twice", Invariant::ExactlyOnce, |history, _| {
-        if let Some(entries) = history.log.get_mut(&0) {
-            let again = Entry { seq: entries.last().map_or(2, |entry| entry.seq + 1), ..entries[0] };
-            entries.push(again);
-        }
-    }),
-    ("a repeat got another ack", Invariant::ExactlyOnce, |history, random| {
-        let acked = acked(history);
-        let Some(mut repeat) = acked.choose(random).map(|attempt| (*attempt).clone()) else { return };
-        if let Outcome::Acked { seq, at_us } = repeat.outcome {
-            repeat.outcome = Outcome::Acked { seq: seq + 1, at_us: at_us + 5 };
-        }
-        history.attempts.push(repeat);
-    }),
-    ("the log has a hole", Invariant::DenseOrder, |history, _| {
-        if let Some(entries) = history.log.get_mut(&0) {
-            let middle = entries.len() / 2;
-            entries[middle..].iter_mut().for_each(|entry| entry.seq += 1);
-        }
-    }),
-    ("two messages stand at one place", Invariant::DenseOrder, |history, _| {
-        if let Some(entries) = history.log.get_mut(&0) {
-            entries[1].seq = entries[0].seq;
-        }
-    }),
-    ("what was acknowledged first stands last", Invariant::OrderFitsTime, |history, _| {
-        for attempt in &mut history.attempts {
-            if let Outcome::Acked { seq: 3, at_us } = &mut attempt.outcome {
-                *at_us = 0;
-                attempt.invoked_us = 0;
+    ("an acknowledged message stands elsewhere than its ack said", Invariant::DurableAck, |history, random| {
+        let id = attempts(history, is_acked).choose(random)?.client_id;
+        for attempt in history.attempts.iter_mut().filter(|attempt| attempt.client_id == id) {
+            if let Outcome::Acked { seq, .. } = &mut attempt.outcome {
+                *seq += 1;
             }
         }
+        // Its sender holds it all the same.
+        history.observers.retain(|observer| observer.device == READER);
+        Some(())
     }),
-    ("a device's messages changed places", Invariant::OrderFitsTime, |history, _| {
-        let last = history.attempts.iter().map(|attempt| attempt.invoked_us).max().unwrap_or(0);
-        let of_device = |attempt: &&Attempt| attempt.device == 0 && attempt.conversation == 0;
-        let single =
-            |id: ClientId| history.attempts.iter().filter(|attempt| attempt.client_id == id).count() == 1;
-        let acked = |attempt: &&Attempt| matches!(attempt.outcome, Outcome::Acked { .. });
-        let first =
-            history.attempts.iter().filter(of_device).filter(acked).find(|attempt| single(attempt.client_id));
-        let first = first.map(|attempt| attempt.client_id);
-        if let Some(attempt) = history.attempts.iter_mut().find(|attempt| Some(attempt.client_id) == first) {
-            attempt.invoked_us = last + 1;
+    ("the log holds what nobody sent", Invariant::NoGhost, |history, random| {
+        let ghost = Entry { seq: next(history), client_id: id(random), text_hash: 1 };
+        history.log.get_mut(&0)?.push(ghost);
+        see(history, 0, ghost);
+        Some(())
+    }),
+    ("the log holds what was refused", Invariant::NoGhost, |history, random| {
+        let id = attempts(history, is_acked).choose(random)?.client_id;
+        for attempt in history.attempts.iter_mut().filter(|attempt| attempt.client_id == id) {
+            attempt.outcome = Outcome::Refused;
         }
+        history.observers.retain(|observer| observer.device == READER);
+        Some(())
+    }),
+    ("the log holds another text than was sent", Invariant::NoGhost, |history, random| {
+        let id = unanswered(history).choose(random)?;
+        let entries = history.log.values_mut().flatten();
+        entries.filter(|entry| entry.client_id == id).for_each(|entry| entry.text_hash ^= 1);
+        let deliveries = history.deliveries.iter_mut();
+        deliveries.filter(|delivery| delivery.client_id == id).for_each(|delivery| delivery.text_hash ^= 1);
+        Some(())
+    }),
+    ("a message stands in a conversation it was not sent to", Invariant::NoGhost, |history, random| {
+        let id = unanswered(history).choose(random)?;
+        for attempt in history.attempts.iter_mut().filter(|attempt| attempt.client_id == id) {
+            attempt.conversation += 1;
+        }
+        Some(())
+    }),
+    ("a message stands twice", Invariant::ExactlyOnce, |history, random| {
+        let seq = next(history);
+        let again = Entry { seq, ..*history.log.get(&0)?.iter().choose(random)? };
+        history.log.get_mut(&0)?.push(again);
+        see(history, 0, again);
+        Some(())
+    }),
+    ("a repeat got another ack", Invariant::ExactlyOnce, |history, random| {
+        let mut repeat = attempts(history, is_acked).choose(random)?.clone();
+        if let Outcome::Acked { seq, .. } = &mut repeat.outcome {
+            *seq += 1;
+        }
+        history.attempts.push(repeat);
+        Some(())
+    }),
+    ("the log has a hole", Invariant::DenseOrder, |history, random| {
+        let entries = history.log.get(&0)?;
+        let from = random.random_range(1..entries.len());
+        for entry in entries[from..].to_vec().into_iter().rev() {
+            place(history, entry.client_id, entry.seq + 1);
+        }
+        Some(())
+    }),
+    ("two messages stand at one place", Invariant::DenseOrder, |history, random| {
+        let entries = history.log.get(&0)?;
+        let at = random.random_range(1..entries.len());
+        let (first, second) = (entries[at - 1], entries[at]);
+        place(history, second.client_id, first.seq);
+        Some(())
     }),
     ("an observer saw another text", Invariant::DenseOrder, |history, random| {
-        let at = random.random_range(0..history.deliveries.len());
-        history.deliveries[at].text_hash ^= 1;
+        history.deliveries.iter_mut().choose(random)?.text_hash ^= 1;
+        Some(())
     }),
-    ("an observer was never given a message", Invariant::NoSkip, |history, random| {
-        let at = random.random_range(0..history.deliveries.len());
-        history.deliveries.remove(at);
+    ("an observer saw a message at another place", Invariant::DenseOrder, |history, random| {
+        let seen = history.deliveries.iter().choose(random)?;
+        let elsewhere = Delivery { seq: seen.seq + 1, ..seen.clone() };
+        history.deliveries.push(elsewhere);
+        Some(())
+    }),
+    ("what was sent last stands before what was acknowledged", Invariant::OrderFitsTime, |history, random| {
+        let late = history.attempts.iter().map(|attempt| attempt.invoked_us).max()? + 1_000;
+        let head = next(history) - 1;
+        let attempts = history.attempts.iter_mut().filter(|attempt| single(attempt) && attempt.conversation == 0);
+        let of_another = |attempt: &&mut Attempt| matches!(attempt.outcome, Outcome::Acked { seq, .. } if seq < head);
+        let attempt = attempts.filter(of_another).choose(random)?;
+        attempt.invoked_us = late;
+        if let Outcome::Acked { at_us, .. } = &mut attempt.outcome {
+            *at_us = late + 1;
+        }
+        Some(())
+    }),
+    ("a device's messages changed places", Invariant::OrderFitsTime, |history, _| {
+        // Nobody hears any answer: only the order of sending is left to judge by.
+        history.attempts.iter_mut().for_each(|attempt| attempt.outcome = Outcome::Unknown);
+        history.deliveries.iter_mut().for_each(|delivery| delivery.at_us = u64::MAX);
+        history.observers.retain(|observer| observer.device == READER);
+        let mut own = history.attempts.iter_mut().filter(|attempt| single(attempt) && of(attempt, 0));
+        let (first, second) = (own.next()?, own.next()?);
+        std::mem::swap(&mut first.invoked_us, &mut second.invoked_us);
+        Some(())
+    }),
+    ("a device answered before what it had seen", Invariant::OrderFitsTime, |history, _| {
+        let sent = history.attempts.iter().find(|attempt| single(attempt) && of(attempt, 0))?;
+        let place = history.log.get(&0)?.iter().find(|entry| entry.client_id == sent.client_id)?.seq;
+        let mut seen = history.deliveries.iter_mut();
+        seen.find(|seen| seen.device == 0 && seen.conversation == 0 && seen.seq > place)?.at_us = 0;
+        Some(())
     }),
     ("something was delivered and never committed", Invariant::CommittedFirst, |history, random| {
-        let ghost = Delivery { client_id: id(random), seq: 999_999, ..history.deliveries[0].clone() };
+        let ghost = Delivery { client_id: id(random), ..history.deliveries.iter().choose(random)?.clone() };
         history.deliveries.push(ghost);
+        Some(())
+    }),
+    ("an observer was never given a message", Invariant::NoSkip, |history, random| {
+        let given = history.deliveries.iter().enumerate().filter(|(_, delivery)| delivery.device == READER);
+        let (at, _) = given.choose(random)?;
+        history.deliveries.remove(at);
+        Some(())
     }),
 ];
 
-fn acked(history: &History) -> Vec<&Attempt> {
-    history.attempts.iter().filter(|attempt| matches!(attempt.outcome, Outcome::Acked { .. })).collect()
+/// Devices that send, by number from 0.
+const SENDERS: u32 = 4;
+/// A device that only reads, and holds everything by deliveries alone.
+const READER: u32 = 9;
+const CONVERSATIONS: u32 = 3;
+/// The first messages of a conversation stand behind the event that began it.
+const FIRST_SEQ: u64 = 2;
+const LAST_SEQ: u64 = 60;
+/// Between two commits of a conversation; answers and deliveries take several times as long, so that much overlaps.
+const COMMIT_EVERY_US: u64 = 10;
+const LONGEST_WAY_US: u64 = 40;
+
+/// What a correct server could have done, with overlapping sends, unknown outcomes, refusals and repeats among it.
+fn correct(random: &mut SmallRng) -> History {
+    let mut history = History::default();
+    for conversation in 0..CONVERSATIONS {
+        let mut last_invoked: HashMap<u32, u64> = HashMap::new();
+        for seq in FIRST_SEQ..=LAST_SEQ {
+            let committed_us = 1_000 + seq * COMMIT_EVERY_US;
+            let device = random.random_range(0..SENDERS);
+            let entry = Entry { seq, client_id: id(random), text_hash: random.random() };
+            // Sent before it was committed, and after what the device sent before.
+            let earliest = last_invoked.get(&device).map_or(0, |before| before + 1);
+            let invoked_us = (committed_us - random.random_range(1..=LONGEST_WAY_US)).max(earliest);
+            last_invoked.insert(device, invoked_us);
+            let at_us = committed_us + random.random_range(1..=LONGEST_WAY_US);
+            let attempt = |invoked_us, outcome| Attempt {
+                device,
+                conversation,
+                client_id: entry.client_id,
+                text_hash: entry.text_hash,
+                invoked_us,
+                outcome,
+            };
+            let acked = Outcome::Acked { seq, at_us };
+            // The last one is acknowledged, so that there is something to lose without a hole.
+            let outcomes = match random.random_range(0..10) {
+                0 if seq < LAST_SEQ => vec![Outcome::Unknown],
+                1 if seq < LAST_SEQ => vec![Outcome::Unknown, acked],
+                2 => vec![acked, Outcome::Acked { seq, at_us: at_us + 50 }],
+                _ => vec![acked],
+            };
+            let attempts = (invoked_us..).zip(outcomes);
+            history.attempts.extend(attempts.map(|(invoked_us, outcome)| attempt(invoked_us, outcome)));
+            history.log.entry(conversation).or_default().push(entry);
+            for device in (0..SENDERS).chain([READER]) {
+                history.deliveries.push(Delivery {
+                    device,
+                    conversation,
+                    seq,
+                    client_id: entry.client_id,
+                    text_hash: entry.text_hash,
+                    at_us: committed_us + random.random_range(1..=LONGEST_WAY_US),
+                });
+            }
+        }
+        history.attempts.push(Attempt {
+            device: 0,
+            conversation,
+            client_id: id(random),
+            text_hash: 0,
+            invoked_us: 1,
+            outcome: Outcome::Refused,
+        });
+        let devices = (0..SENDERS).chain([READER]);
+        history.observers.extend(devices.map(|device| Observer { device, conversation, from_seq: FIRST_SEQ }));
+    }
+    history
 }
 
 fn id(random: &mut SmallRng) -> ClientId {
     ClientId(Uuid::from_u128(random.random()))
 }
 
-/// What a correct server could have done with a few devices, with unknown outcomes and repeats among it.
-fn correct(random: &mut SmallRng) -> History {
-    let mut history = History::default();
-    let mut now = 1;
-    for conversation in 0..3 {
-        let mut entries = Vec::new();
-        for seq in 2..60_u64 {
-            let device = random.random_range(0..4);
-            let (client_id, text_hash) = (id(random), random.random());
-            let stands = Entry { seq, client_id, text_hash };
-            let (invoked_us, at_us) = (now, now + random.random_range(1..5));
-            now = at_us + 1;
-            let attempt = |outcome, invoked_us| Attempt {
-                device,
-                conversation,
-                client_id,
-                text_hash,
-                invoked_us,
-                outcome,
-            };
-            if random.random_bool(0.2) {
-                // The answer was lost; a repeat got it, or nobody ever asked.
-                history.attempts.push(attempt(Outcome::Unknown, invoked_us));
-                if random.random_bool(0.5) {
-                    history.attempts.push(attempt(Outcome::Acked { seq, at_us }, invoked_us + 1));
-                }
-            } else {
-                history.attempts.push(attempt(Outcome::Acked { seq, at_us }, invoked_us));
-            }
-            for other in 0..4 {
-                if other != device || random.random_bool(0.1) {
-                    let seen = Delivery { device: other, conversation, seq, client_id, text_hash, at_us };
-                    history.deliveries.push(seen);
-                }
-            }
-            entries.push(stands);
-        }
-        // A refused one leaves nothing.
-        history.attempts.push(Attempt {
-            device: 0,
-            conversation,
-            client_id: id(random),
-            text_hash: 0,
-            invoked_us: now,
-            outcome: Outcome::Refused,
-        });
-        history.log.insert(conversation, entries);
-        // A device that never heard the ack of its own message need not hold it here.
-        let heard = |device| {
-            history.attempts.iter().all(|attempt| {
-                attempt.device != device
-                    || attempt.conversation != conversation
-                    || attempt.outcome != Outcome::Unknown
-            })
-        };
-        let whole: Vec<u32> = (0..4).filter(|device| heard(*device)).collect();
-        history.observers.extend(whole.iter().map(|device| Observer {
-            device: *device,
-            conversation,
-            from_seq: 2,
-        }));
-        history.observers.push(Observer { device: 9, conversation, from_seq: 2 });
-        let rest = history.log[&conversation].clone();
-        history.deliveries.extend(rest.iter().map(|entry| Delivery {
-            device: 9,
-            conversation,
-            seq: entry.seq,
-            client_id: entry.client_id,
-            text_hash: entry.text_hash,
-            at_us: now,
-        }));
-    }
-    history
+fn is_acked(attempt: &Attempt) -> bool {
+    matches!(attempt.outcome, Outcome::Acked { .. })
 }
 
-/// Shows that the checker passes what is right and tells each fault.
+fn of(attempt: &Attempt, device: u32) -> bool {
+    attempt.device == device && attempt.conversation == 0 && attempt.outcome != Outcome::Refused
+}
+
+fn attempts(history: &History, wanted: fn(&Attempt) -> bool) -> impl Iterator<Item = &Attempt> {
+    history.attempts.iter().filter(move |attempt| wanted(attempt))
+}
+
+/// Messages that stand and whose senders never heard so.
+fn unanswered(history: &History) -> impl Iterator<Item = ClientId> {
+    let entries = history.log.values().flatten().map(|entry| entry.client_id);
+    let heard: BTreeSet<ClientId> = attempts(history, is_acked).map(|attempt| attempt.client_id).collect();
+    entries.filter(move |id| !heard.contains(id))
+}
+
+/// The place after the last of conversation 0.
+fn next(history: &History) -> u64 {
+    history.log.get(&0).and_then(|entries| entries.last()).map_or(FIRST_SEQ, |entry| entry.seq + 1)
+}
+
+/// Every device is given an entry.
+fn see(history: &mut History, conversation: u32, entry: Entry) {
+    let Entry { seq, client_id, text_hash } = entry;
+    history.deliveries.extend((0..SENDERS).chain([READER]).map(|device| Delivery {
+        device,
+        conversation,
+        seq,
+        client_id,
+        text_hash,
+        at_us: u64::MAX,
+    }));
+}
+
+/// Gives a message of conversation 0 another place, in the eyes of all.
+fn place(history: &mut History, client_id: ClientId, seq: u64) {
+    let entries = history.log.values_mut().flatten();
+    entries.filter(|entry| entry.client_id == client_id).for_each(|entry| entry.seq = seq);
+    let deliveries = history.deliveries.iter_mut();
+    deliveries.filter(|delivery| delivery.client_id == client_id).for_each(|delivery| delivery.seq = seq);
+    for attempt in history.attempts.iter_mut().filter(|attempt| attempt.client_id == client_id) {
+        if let Outcome::Acked { seq: acked, .. } = &mut attempt.outcome {
+            *acked = seq;
+        }
+    }
+}
+
+/// Shows that the checker passes what is right and tells each fault; gives how many faults it told.
 ///
 /// # Errors
-/// The fault that was not told, or the false alarm, with the seed that shows it.
+/// The fault that was told wrongly, or the false alarm, with the seed that shows it.
 pub fn self_test(seed: u64) -> Result<usize, String> {
     let mut random = SmallRng::seed_from_u64(seed);
     let right = check(&correct(&mut random));
-    if !right.violations.is_empty() {
-        return Err(format!("seed {seed}: a correct history was blamed: {}", right.violations[0].text));
+    if let Some(violation) = right.violations.first() {
+        return Err(format!("seed {seed}: a correct history was blamed: {}", violation.text));
     }
     for (name, invariant, plant) in FAULTS {
         let mut history = correct(&mut random);
-        // Only the observer that holds everything must miss something by a removed delivery.
-        if *invariant == Invariant::NoSkip {
-            history.deliveries.retain(|delivery| delivery.device == 9);
-            history.observers.retain(|observer| observer.device == 9);
-        }
-        plant(&mut history, &mut random);
+        plant(&mut history, &mut random).ok_or_else(|| format!("seed {seed}: no place for \"{name}\""))?;
         let report = check(&history);
-        if !report.violations.iter().any(|violation| violation.invariant == *invariant) {
-            return Err(format!("seed {seed}: \"{name}\" was not told as {invariant:?}"));
+        let told: BTreeSet<Invariant> =
+            report.violations.iter().map(|violation| violation.invariant).collect();
+        if told != BTreeSet::from([*invariant]) {
+            let texts: Vec<&str> =
+                report.violations.iter().take(5).map(|violation| violation.text.as_str()).collect();
+            return Err(format!("seed {seed}: \"{name}\" is {invariant:?} and was told as {told:?}: {texts:?}"));
         }
     }
     Ok(FAULTS.len())
@@ -197,10 +297,11 @@ pub fn self_test(seed: u64) -> Result<usize, String> {
 mod tests {
     use super::*;
 
-    /// RELIABILITY: a checker never seen failing proves nothing.
+    /// A checker never seen failing proves nothing.
     #[test]
-    fn every_planted_fault_is_told_and_nothing_else() {
-        for seed in 0..50 {
+    fn i1_to_i7_every_planted_fault_is_told_and_nothing_else() {
+        let first = u64::from(rand::random::<u32>());
+        for seed in first..first + 200 {
             self_test(seed).unwrap();
         }
     }

@@ -6,14 +6,21 @@
 const PATIENCE_MS = 10_000;
 
 export class Outbox {
-  #key; #live; #changed; #timers = new Map();
+  #key; #device_id; #live; #changed; #timers = new Map();
   items = [];
 
-  constructor(user_id, live, changed) {
+  constructor({ user_id, device_id }, live, changed) {
     this.#key = `stonechat-outbox-${user_id}`;
+    this.#device_id = device_id;
     this.#live = live;
     this.#changed = changed;
-    try { this.items = JSON.parse(sessionStorage.getItem(this.#key)) ?? []; } catch { /* Begins empty. */ }
+    let kept = null;
+    try { kept = JSON.parse(sessionStorage.getItem(this.#key)); } catch { /* Begins empty. */ }
+    this.items = kept?.items ?? [];
+    // The server knows a repeat by device and id: from another device it would be a second message.
+    if (kept && kept.device_id !== device_id) {
+      this.items.forEach((item) => Object.assign(item, { state: "failed", reason: "you were signed out before it was acknowledged." }));
+    }
   }
 
   add(message) {
@@ -32,10 +39,6 @@ export class Outbox {
     item.state = "pending";
     this.#send(item);
     this.#keep();
-  }
-
-  remove(item) {
-    this.take(item.client_id);
   }
 
   /** The message is in the log, or given up: it is ours no longer. */
@@ -79,7 +82,7 @@ export class Outbox {
   }
 
   #keep() {
-    try { sessionStorage.setItem(this.#key, JSON.stringify(this.items)); } catch { /* No room: it lives as long as the page. */ }
+    try { sessionStorage.setItem(this.#key, JSON.stringify({ device_id: this.#device_id, items: this.items })); } catch { /* No room: it lives as long as the page. */ }
     this.#changed();
   }
 }

@@ -30,15 +30,17 @@ export class Timeline {
   draw(rows) {
     const atEnd = this.isAtEnd;
     const made = new Map();
-    let at = this.list.firstChild;
     for (const { key, state, make } of rows) {
       const before = this.#made.get(key);
-      const row = before?.state === state ? before : { state, node: make() };
-      made.set(key, row);
-      if (row.node === at) at = at.nextSibling;
-      else this.list.insertBefore(row.node, at);
+      made.set(key, before?.state === state ? before : { state, node: make() });
     }
+    // What goes must go first: a row that is only passed over is not moved, and keeps the focus.
     for (const [key, { node }] of this.#made) if (made.get(key)?.node !== node) node.remove();
+    let at = this.list.firstChild;
+    for (const { node } of made.values()) {
+      if (node === at) at = at.nextSibling;
+      else this.list.insertBefore(node, at);
+    }
     this.#made = made;
     if (atEnd) this.toEnd();
   }
