@@ -1,9 +1,9 @@
 //! Checker: holds a history against the promises. It has been seen failing: [`self_test`] plants every kind of fault.
 //!
 //! Invariants: I1 durable ack, I2 no ghost, I3 exactly once, I4 dense and the same for all, I5 order fits time and
-//! cause, I6 nothing is seen that is not committed, I7 nobody skips.
+//! cause, I6 nothing is seen that is not committed, I7 nobody skips, I9 a removal holds.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 
 use serde::Serialize;
@@ -12,11 +12,12 @@ use stonechat_wire::ClientId;
 use crate::history::{Attempt, ConversationNumber, Delivery, DeviceNumber, Entry, History, Outcome};
 
 mod order;
+mod sight;
 mod planted;
 
 pub use planted::self_test;
 
-/// What is promised, I1 to I7 in this order.
+/// What is promised: I1 to I7 in this order, and I9.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 pub enum Invariant {
     DurableAck,
@@ -26,10 +27,10 @@ pub enum Invariant {
     OrderFitsTime,
     CommittedFirst,
     NoSkip,
+    RemovalHolds,
 }
 
 /// One broken promise.
-
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Violation {
     pub invariant: Invariant,
@@ -98,11 +99,12 @@ impl Log {
 pub fn check(history: &History) -> Report {
     let mut report = Report { faults: history.faults, ..Report::default() };
     let operations = operations(history, &mut report);
+    dense(history, &mut report);
     let log = log(history, &operations, &mut report);
     acks(&operations, &log, &mut report);
     observations(history, &log, &mut report);
     order::check(history, &operations, &log, &mut report);
-    whole(history, &mut report);
+    sight::check(history, &mut report);
     report
 }
 
@@ -147,20 +149,33 @@ fn operations<'a>(history: &'a History, report: &mut Report) -> Operations<'a> {
     operations
 }
 
-/// I2, I3, I4: the log holds what was sent, once, without gaps.
+/// I4: places follow each other without gaps; from 1 on where the whole log is known.
+fn dense(history: &History, report: &mut Report) {
+    let conversations: BTreeSet<_> = history.log.keys().chain(history.other_places.keys()).collect();
+    for conversation in conversations {
+        let messages = history.log.get(conversation).into_iter().flatten().map(|entry| entry.seq);
+        let others = history.other_places.get(conversation);
+        let before_first = others.map(|_| 0);
+        let mut places: Vec<u64> = before_first.into_iter().chain(messages).collect();
+        places.extend(others.into_iter().flatten());
+        places.sort_unstable();
+        for pair in places.windows(2) {
+            if pair[1] - pair[0] != 1 {
+                report.violation(
+                    Invariant::DenseOrder,
+                    format!("conversation {conversation}: {} follows {}", pair[1], pair[0]),
+                );
+            }
+        }
+    }
+}
+
+/// I2, I3: the log holds what was sent, once.
 fn log(history: &History, operations: &Operations<'_>, report: &mut Report) -> Log {
     let mut log = Log::default();
     let known: HashMap<ClientId, &Operation<'_>> =
         operations.iter().map(|((_, id), operation)| (*id, operation)).collect();
     for (conversation, entries) in &history.log {
-        for pair in entries.windows(2) {
-            if pair[1].seq != pair[0].seq + 1 {
-                report.violation(
-                    Invariant::DenseOrder,
-                    format!("conversation {conversation}: {} follows {}", pair[1].seq, pair[0].seq),
-                );
-            }
-        }
         for entry in entries {
             log.by_place.entry((*conversation, entry.seq)).or_insert(*entry);
             let (_, first) = log.by_message.entry(entry.client_id).or_insert((*conversation, *entry));
@@ -226,37 +241,6 @@ fn observations(history: &History, log: &Log, report: &mut Report) {
                     entry.seq
                 ),
             ),
-        }
-    }
-}
-
-/// I7: every observer holds everything from its first place to the head.
-fn whole(history: &History, report: &mut Report) {
-    let mut seen: HashMap<(DeviceNumber, ConversationNumber), HashSet<u64>> = HashMap::new();
-    for delivery in &history.deliveries {
-        seen.entry((delivery.device, delivery.conversation)).or_default().insert(delivery.seq);
-    }
-    for attempt in &history.attempts {
-        if let Outcome::Acked { seq, .. } = attempt.outcome {
-            seen.entry((attempt.device, attempt.conversation)).or_default().insert(seq);
-        }
-    }
-    for observer in &history.observers {
-        let seen = seen.get(&(observer.device, observer.conversation));
-        let entries = history.log.get(&observer.conversation).map(Vec::as_slice).unwrap_or_default();
-        let mut missing = entries.iter().map(|entry| entry.seq).filter(|seq| {
-            *seq >= observer.from_seq && !seen.is_some_and(|seen| seen.contains(seq))
-        });
-        if let Some(first) = missing.next() {
-            report.violation(
-                Invariant::NoSkip,
-                format!(
-                    "device {} lacks {} of conversation {}, the first at {first}",
-                    observer.device,
-                    missing.count() + 1,
-                    observer.conversation
-                ),
-            );
         }
     }
 }

@@ -3,15 +3,21 @@
 //! A raw TCP broadcast from one thread, the latency of fdatasync, and SQLite alone writing the rows of our own
 //! transaction.
 
+use std::collections::BTreeMap;
 use std::io::Write;
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use bytes::BytesMut;
 use hdrhistogram::Histogram;
 use rusqlite::Connection;
+use stonechat_wire::{
+    ClientId, ConversationId, DeviceId, Event, EventBody, Mentions, MessageBody, MessageId, Seq, Timestamp,
+    UserId, websocket,
+};
 use tokio::time::Instant;
 
 use crate::stats::millis;
@@ -23,26 +29,51 @@ const CONVERSATIONS: u32 = 100;
 /// The store's own measure starts over after so many messages: the log file stays small.
 const CHECKPOINT_EVERY: u32 = 4_000;
 
+/// The length of the server's own frame for a message of 100 bytes, headers and all: what the raw loop must send.
+///
+/// # Errors
+/// When it cannot be encoded.
+pub fn message_frame_bytes() -> std::io::Result<usize> {
+    let conversation_id = ConversationId::new();
+    // Figures as wide as those of a server that has been running for a while.
+    let seq = Seq(100_000);
+    let event = Event {
+        conversation_id,
+        seq,
+        ordinal: seq.0,
+        from: UserId::new(),
+        sender_device: Some(DeviceId::new()),
+        client_id: Some(ClientId::new()),
+        timestamp: Timestamp(1_767_225_600_125),
+        body: EventBody::Message(MessageBody {
+            message_id: MessageId::of(conversation_id, seq),
+            content: "x".repeat(crate::bench::TEXT_BYTES),
+            content_type: "text/markdown".to_owned(),
+            metadata: None,
+            reply_to: None,
+            thread: None,
+            thread_ordinal: None,
+            mentions: Mentions::default(),
+            version: BTreeMap::new(),
+            deleted: false,
+        }),
+    };
+    let mut frame = BytesMut::new();
+    websocket::put_text(&mut frame, &serde_json::to_vec(&event)?);
+    Ok(frame.len())
+}
+
 /// One frame per write to each of `connections` sockets from one thread, or `frames` of them at once: deliveries a
 /// second, as the receivers count them.
 ///
 /// # Errors
 /// When sockets cannot be opened.
 pub fn raw_broadcast(connections: usize, frame_bytes: usize, frames: usize) -> std::io::Result<f64> {
-    let listener = TcpListener::bind(("127.0.0.1", 0))?;
-    let address = listener.local_addr()?;
+    let (mut sockets, readers) = pairs(connections)?;
     let received = Arc::new(AtomicU64::new(0));
-    let stop = Arc::new(AtomicBool::new(false));
+    let counted = received.clone();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let (counted, stopping) = (received.clone(), stop.clone());
-    let receivers =
-        std::thread::spawn(move || runtime.block_on(receive(address, connections, counted, stopping)));
-    let mut sockets = Vec::with_capacity(connections);
-    for _ in 0..connections {
-        let (socket, _) = listener.accept()?;
-        socket.set_nodelay(true)?;
-        sockets.push(socket);
-    }
+    let receivers = std::thread::spawn(move || runtime.block_on(receive(readers, counted)));
     let payload = vec![b'x'; frame_bytes * frames];
     let began = Instant::now();
     while began.elapsed() < MEASURE {
@@ -52,21 +83,33 @@ pub fn raw_broadcast(connections: usize, frame_bytes: usize, frames: usize) -> s
     }
     let took = began.elapsed();
     let bytes = received.load(Ordering::Relaxed);
-    stop.store(true, Ordering::Relaxed);
+    // Every reader comes to its end.
     drop(sockets);
     receivers.join().map_err(|_| std::io::Error::other("the receivers panicked"))??;
     Ok(bytes as f64 / frame_bytes as f64 / took.as_secs_f64())
 }
 
-async fn receive(
-    address: std::net::SocketAddr,
-    connections: usize,
-    received: Arc<AtomicU64>,
-    stop: Arc<AtomicBool>,
-) -> std::io::Result<()> {
+/// Connected sockets: those that write, and their other ends. One after the other, so that none waits for another.
+fn pairs(count: usize) -> std::io::Result<(Vec<TcpStream>, Vec<TcpStream>)> {
+    let listener = TcpListener::bind(("127.0.0.1", 0))?;
+    let address = listener.local_addr()?;
+    let mut writers = Vec::with_capacity(count);
+    let mut readers = Vec::with_capacity(count);
+    for _ in 0..count {
+        readers.push(TcpStream::connect(address)?);
+        let (writer, _) = listener.accept()?;
+        writer.set_nodelay(true)?;
+        writers.push(writer);
+    }
+    Ok((writers, readers))
+}
+
+/// Counts bytes until every socket has come to its end.
+async fn receive(sockets: Vec<TcpStream>, received: Arc<AtomicU64>) -> std::io::Result<()> {
     let mut tasks = tokio::task::JoinSet::new();
-    for _ in 0..connections {
-        let socket = tokio::net::TcpStream::connect(address).await?;
+    for socket in sockets {
+        socket.set_nonblocking(true)?;
+        let socket = tokio::net::TcpStream::from_std(socket)?;
         let received = received.clone();
         tasks.spawn(async move {
             let mut buffer = vec![0; 16 * 1024];
@@ -82,7 +125,7 @@ async fn receive(
             }
         });
     }
-    while tasks.join_next().await.is_some() && !stop.load(Ordering::Relaxed) {}
+    while tasks.join_next().await.is_some() {}
     Ok(())
 }
 
@@ -225,4 +268,38 @@ fn write_batch(
     sql.prepare_cached("update origins set position = ?1 where id = 1 and closing is null")?
         .execute([*position])?;
     sql.execute_batch("commit")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_raw_loop_sends_frames_of_our_length() {
+        let bytes = message_frame_bytes().unwrap();
+        assert!((400..600).contains(&bytes), "{bytes} bytes");
+    }
+
+    #[test]
+    fn every_connection_of_the_raw_loop_has_its_other_end() {
+        let (mut writers, mut readers) = pairs(3).unwrap();
+        for (number, writer) in (0_u8..).zip(&mut writers) {
+            writer.write_all(&[number]).unwrap();
+        }
+        let heard = readers.iter_mut().map(|reader| {
+            let mut byte = [0];
+            std::io::Read::read_exact(reader, &mut byte).unwrap();
+            byte[0]
+        });
+        assert_eq!(heard.collect::<Vec<_>>(), [0, 1, 2]);
+    }
+
+    #[test]
+    fn the_bare_store_takes_the_schema_of_the_store() {
+        let directory = tempfile::tempdir().unwrap();
+        let (median_ms, slow_ms) = fdatasync(directory.path()).unwrap();
+        assert!(median_ms <= slow_ms);
+        assert!(bare_store(directory.path(), 100).unwrap() > 0.0);
+        assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0, "nothing stays behind");
+    }
 }

@@ -207,9 +207,9 @@ impl Filling<'_> {
         dirty.retain(|dirty| *dirty > key);
         dirty.sort_unstable();
         dirty.dedup();
-        let mut is_member = self
-            .sql
-            .prepare_cached("select 1 from members where conversation = ?1 and user = ?2 and left_seq is null")?;
+        let mut is_member = self.sql.prepare_cached(
+            "select 1 from members where conversation = ?1 and user = ?2 and left_seq is null",
+        )?;
         let mut own = Vec::new();
         for conversation in dirty {
             if is_member.exists((conversation, self.user))? {

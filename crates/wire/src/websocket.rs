@@ -169,7 +169,7 @@ fn unmask(payload: &mut [u8], mask: [u8; 4]) {
             chunk.copy_from_slice(&(u64::from_ne_bytes(bytes) ^ wide).to_ne_bytes());
         }
     }
-    for (byte, key) in chunks.into_remainder().iter_mut().zip(mask) {
+    for (byte, key) in chunks.into_remainder().iter_mut().zip(mask.into_iter().cycle()) {
         *byte ^= key;
     }
 }
@@ -287,6 +287,24 @@ mod tests {
                 read_all(&mut decoder, out.to_vec()).unwrap(),
                 vec![format!("{:?}", Incoming::Text(&text))]
             );
+        }
+    }
+
+    /// RFC 6455, 5.7, and masks put on byte by byte: a round trip through our own code would hide an error in both.
+    #[test]
+    fn masks_are_those_of_the_rfc_at_every_length() {
+        let hello = vec![0x81, 0x85, 0x37, 0xfa, 0x21, 0x3d, 0x7f, 0x9f, 0x4d, 0x51, 0x58];
+        let mut decoder = Decoder::new(Side::Server, 100);
+        assert_eq!(read_all(&mut decoder, hello).unwrap(), ["Text(\"Hello\")"]);
+        let mask = [0x11, 0xa2, 0x33, 0xc4];
+        for length in 0..=33_u8 {
+            let text: String = (0..length).map(|n| char::from(b'a' + n % 26)).collect();
+            let masked = text.bytes().enumerate().map(|(at, byte)| byte ^ mask[at % 4]);
+            let frame: Vec<u8> = [0x81, 0x80 | length].into_iter().chain(mask).chain(masked).collect();
+            assert_eq!(read_all(&mut decoder, frame.clone()).unwrap(), [format!("Text({text:?})")]);
+            let mut out = BytesMut::new();
+            put_masked_text(&mut out, text.as_bytes(), mask);
+            assert_eq!(out.to_vec(), frame);
         }
     }
 

@@ -158,11 +158,15 @@ export class Chat {
 
   async #earlier() {
     const open = this.#open;
+    if (!open?.more) return;
+    const { conversation_id } = open.row;
     try {
-      const page = await this.#page(open.row.conversation_id, `&before=${Math.min(...open.entries.keys())}`);
+      const page = await this.#page(conversation_id, `&before=${Math.min(...open.entries.keys())}`);
+      // Read anew meanwhile: these rows belong before others now.
+      if (this.#open !== open) return this.#isOpen(conversation_id) ? await this.#earlier() : undefined;
       for (const entry of page.messages) open.entries.set(entry.seq, entry);
       open.more = page.has_more_before;
-      if (this.#open === open) this.#timeline.keepPlace(() => this.#draw());
+      this.#timeline.keepPlace(() => this.#draw());
     } catch (problem) {
       announce(sentence(problem));
     }

@@ -150,9 +150,11 @@ async fn reactions(
     SignedIn(device): SignedIn,
     Path((id, seq)): Path<(ConversationRef, Seq)>,
 ) -> Result<Json<ReactionList>> {
-    let reactions =
-        in_view(&app, &device, id, move |sql, _, view| timeline::reactions(sql, view, seq)).await?;
-    Ok(Json(ReactionList { reactions }))
+    let reactions = in_view(&app, &device, id, move |sql, viewer, view| {
+        check_visible(sql, viewer, view, seq)?;
+        timeline::reactions(sql, view, seq)
+    });
+    Ok(Json(ReactionList { reactions: reactions.await? }))
 }
 
 async fn react(
