@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use crate::checker::{Report, check};
 use crate::history::History;
-use crate::load::{Client, Load, observers, read_log};
+use crate::load::{Client, Load, observers, read_heads, read_log};
 use crate::power::Disk;
 use crate::process::{Server, ServerOptions};
 use crate::stage::Stage;
@@ -87,8 +87,14 @@ async fn run(plan: &Plan, base: &Path, mut ending: Ending<'_>) -> Result<Report>
     let load = Load::new(&stage.url, conversations, people.len(), plan.window);
     let (finish, finished) = tokio::sync::watch::channel(false);
     let mut clients = tokio::task::JoinSet::new();
+    // Everybody stands somewhere before anybody writes: a device that starts anew walks no history.
+    let mut ready = Vec::with_capacity(people.len());
     for (number, person) in (0..).zip(people) {
-        clients.spawn(Client::new(&load, number, person, plan.seed).run(finished.clone()));
+        let cursor = crate::bench::syncing::now(&stage.url, &person).await?;
+        ready.push(Client::new(&load, number, person, cursor, plan.seed));
+    }
+    for client in ready {
+        clients.spawn(client.run(finished.clone()));
     }
     let mut random = SmallRng::seed_from_u64(plan.seed);
     for _ in 0..plan.faults {
@@ -133,13 +139,11 @@ async fn quiesce(load: &Load, database: &Path) -> Result<()> {
     let failed = |error: rusqlite::Error| std::io::Error::other(error.to_string());
     let deadline = Instant::now() + Duration::from_secs(30);
     let mut look = tokio::time::interval(Duration::from_millis(200));
+    look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut before = Vec::new();
     while Instant::now() < deadline {
         look.tick().await;
-        let mut history = History::default();
-        read_log(database, load, &mut history).map_err(failed)?;
-        let heads: Vec<u64> =
-            history.log.values().map(|entries| entries.last().map_or(0, |entry| entry.seq)).collect();
+        let heads = read_heads(database, load).map_err(failed)?;
         if heads == before && load.is_quiet(&heads) {
             return Ok(());
         }

@@ -234,7 +234,7 @@ fn write_batch(
         let key = conversation + 1;
         sql.prepare_cached(
             "insert into requests (device, client_id, conversation, seq, body_hash, created_at) \
-             values (?1, ?2, ?1, ?3, ?4, ?5) on conflict (device, client_id) do nothing",
+             values (?1, ?2, ?1, ?3, ?4, ?5) on conflict (client_id, device) do nothing",
         )?
         .execute((
             key,

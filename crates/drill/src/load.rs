@@ -95,7 +95,8 @@ struct Sent {
 }
 
 impl Client {
-    pub fn new(load: &Arc<Load>, number: u32, person: Person, seed: u64) -> Self {
+    /// A client that stands at `cursor`: everything after it is its to see.
+    pub fn new(load: &Arc<Load>, number: u32, person: Person, cursor: Cursor, seed: u64) -> Self {
         let numbers = load.conversations.iter().zip(0..).filter_map(|(id, number)| {
             let text: [u8; 36] = id.to_string().into_bytes().try_into().ok()?;
             Some((text, number))
@@ -106,7 +107,7 @@ impl Client {
             number,
             person,
             random: SmallRng::seed_from_u64(seed ^ u64::from(number)),
-            cursor: None,
+            cursor: Some(cursor),
             unacked: VecDeque::new(),
             waiting: HashMap::new(),
             seen: HashSet::new(),
@@ -294,6 +295,19 @@ impl Heard {
             Kind::Other => {}
         }
     }
+}
+
+/// The place of the newest message of each of the run's conversations.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn read_heads(database: &std::path::Path, load: &Load) -> rusqlite::Result<Vec<u64>> {
+    let flags = rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY;
+    let sql = rusqlite::Connection::open_with_flags(database, flags)?;
+    let mut statement = sql.prepare("select last_message_seq from conversations where id = ?1")?;
+    let head =
+        |id: &ConversationId| statement.query_row([id.0.as_bytes().as_slice()], |row| row.get::<_, u64>(0));
+    load.conversations.iter().map(head).collect()
 }
 
 /// Every message of the run's conversations, as the database holds them.

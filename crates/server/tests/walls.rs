@@ -1,8 +1,8 @@
 //! Walls: reads the sources of the whole workspace and holds the rules that no compiler holds.
 //!
 //! Imports run down, SQL stands in the store alone, the environment is read in `config.rs` alone, every file says what
-//! it is for and stays readable, and the documents name tests and codes that exist. Each rule is shown to find a
-//! planted violation, for a rule that was never seen failing proves nothing.
+//! it is for, is compiled and stays readable, and the documents name tests and codes that exist. Each rule is shown to
+//! find a planted violation, for a rule that was never seen failing proves nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -170,6 +170,26 @@ fn every_file_says_what_it_is_for_and_stays_readable() {
     assert_eq!(unreadable("x.rs", "use std::fs;\n").len(), 1);
     assert_eq!(unreadable("x.rs", &format!("//! X: long.\n{}", "\n".repeat(MAX_LINES))).len(), 1);
     assert!(unreadable("x.rs", "//! X: short.\n").is_empty());
+}
+
+/// A file that no module declares is never compiled: its tests never run, and still look like tests.
+#[test]
+fn every_file_is_compiled() {
+    let found = undeclared(&sources());
+    assert!(found.is_empty(), "files that no module declares:\n{}", lines(&found));
+}
+
+#[test]
+fn every_file_is_compiled_finds_a_planted_orphan() {
+    let plant = |parent: &str, text: &str, path: &str| {
+        let pair = [(parent.to_owned(), text.to_owned()), (path.to_owned(), String::new())];
+        undeclared(&pair).len()
+    };
+    assert_eq!(plant("crates/a/tests/all/main.rs", "mod live;", "crates/a/tests/all/rows.rs"), 1);
+    assert_eq!(plant("crates/a/src/lib.rs", "// mod rows;\nmod arrows;", "crates/a/src/rows.rs"), 1);
+    assert_eq!(plant("crates/a/tests/all/main.rs", "mod rows;", "crates/a/tests/all/rows.rs"), 0);
+    assert_eq!(plant("crates/a/src/b.rs", "pub(crate) mod rows;", "crates/a/src/b/rows.rs"), 1, "b itself");
+    assert_eq!(plant("crates/a/src/lib.rs", "", "crates/a/tests/rows.rs"), 0, "a test of its own");
 }
 
 /// `docs/requirements.md` promises that these tests show its rows.
@@ -363,6 +383,27 @@ fn unreadable(path: &str, text: &str) -> Vec<String> {
     let count = text.lines().count();
     if count > MAX_LINES {
         found.push(format!("{path} has {count} lines, more than {MAX_LINES}"));
+    }
+    found
+}
+
+/// Files that the module above them does not declare. Crates' roots and the tests that cargo finds need no one.
+fn undeclared(sources: &[(String, String)]) -> Vec<String> {
+    let code: BTreeMap<&str, String> =
+        sources.iter().map(|(path, text)| (path.as_str(), parse(text).code)).collect();
+    let declares = |parent: &str, name: &str| {
+        let declaration = format!("mod {name};");
+        code.get(parent).is_some_and(|code| code.contains(&declaration))
+    };
+    let mut found = Vec::new();
+    for path in code.keys() {
+        let (folder, file) = path.rsplit_once('/').unwrap_or(("", path));
+        let name = file.trim_end_matches(".rs");
+        let is_root = matches!(name, "lib" | "main" | "build") || folder.ends_with("/tests");
+        let parents = [format!("{folder}.rs"), format!("{folder}/lib.rs"), format!("{folder}/main.rs")];
+        if !is_root && !parents.iter().any(|parent| declares(parent, name)) {
+            found.push((*path).to_owned());
+        }
     }
     found
 }

@@ -323,7 +323,7 @@ impl Batch<'_> {
             .sql
             .prepare_cached(
                 "insert into requests (device, client_id, conversation, seq, message_seq, body_hash, created_at) \
-                 values (?1, ?2, ?3, ?4, ?5, ?6, ?7) on conflict (device, client_id) do nothing",
+                 values (?1, ?2, ?3, ?4, ?5, ?6, ?7) on conflict (client_id, device) do nothing",
             )?
             .execute((
                 actor.device,

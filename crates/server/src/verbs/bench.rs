@@ -65,10 +65,10 @@ enum Scenario {
     },
     /// Pairs of people: durable messages a second, latency at the peak, at 70 % of it and at 100/s.
     Direct {
-        #[arg(long, default_value_t = 100)]
+        #[arg(long, default_value_t = 50)]
         pairs: usize,
         /// Messages on their way over all pairs.
-        #[arg(long, default_value_t = 1_000)]
+        #[arg(long, default_value_t = 500)]
         window: usize,
         /// A fixed rate in messages a second instead of the closed loop.
         #[arg(long)]

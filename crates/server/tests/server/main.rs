@@ -10,3 +10,4 @@ mod live;
 mod presence;
 mod bad_input;
 mod operation;
+mod rows;

@@ -102,7 +102,6 @@ create table conversations (
   unique (direct_low, direct_high)
 );
 create index conversations_by_head on conversations (head_origin, head_position);
-create index conversations_by_activity on conversations (updated_at desc);
 
 create table members (
   conversation integer not null,
@@ -189,15 +188,16 @@ create table tombstones (
   primary key (conversation, message_seq)
 ) without rowid;
 
+-- Keyed by client_id first: version 7 UUIDs of all devices then meet on the last page, which a commit writes once.
 create table requests (
-  device integer not null,
   client_id blob not null,
+  device integer not null,
   conversation integer not null,
   seq integer not null,
   message_seq integer,
   body_hash integer not null,
   created_at integer not null,
-  primary key (device, client_id)
+  primary key (client_id, device)
 ) without rowid;
 
 create table reactions (
