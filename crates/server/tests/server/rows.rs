@@ -566,6 +566,8 @@ async fn i4_every_door_tells_the_same_at_once() {
     }
     assert_eq!(pushed.iter().map(|(seq, id, ..)| (*seq, *id)).collect::<Vec<_>>(), acked);
     assert_eq!(acked.iter().map(|(seq, _)| seq.0).collect::<Vec<_>>(), (2..=31).collect::<Vec<_>>());
+    let members = bo.rest.members(room, &PageQuery::default()).await.unwrap().members;
+    assert_eq!(members.iter().map(|member| member.last_spoke_seq).max(), Some(Some(Seq(31))));
     let resumed = bo.live_from(Some(cursor.clone())).await.caught_up;
     assert_eq!(resumed.iter().filter_map(told).collect::<Vec<_>>(), pushed);
     let query = SyncQuery { cursor: Some(cursor.clone()), ..SyncQuery::default() };
