@@ -248,6 +248,13 @@ impl Presence {
         }
     }
 
+    /// Keeps when those were last there who just went, as when the server stops.
+    pub(crate) async fn keep_last_seen(&self) {
+        if let Err(error) = self.tell_window(Instant::now()).await {
+            tracing::error!(error = error.chain(), "last seen could not be kept");
+        }
+    }
+
     async fn tell_window(&self, now: Instant) -> stonechat_store::Result<()> {
         let window = {
             let mut board = self.board.lock();

@@ -166,6 +166,7 @@ impl Server {
         while self.app.router.session_count() > 0 && tokio::time::Instant::now() < deadline {
             look.tick().await;
         }
+        self.app.presence.keep_last_seen().await;
         self.app.writer.stop();
         let thread = self.writer_thread;
         if !matches!(tokio::task::spawn_blocking(move || thread.join()).await, Ok(Ok(()))) {

@@ -217,11 +217,12 @@ impl Batch<'_> {
         Ok((UserKey(key), id))
     }
 
-    /// Ends all devices of a person but one.
+    /// Ends all devices of a person that somebody can sign in by, but one.
     pub(crate) fn revoke_devices(&mut self, user: UserKey, but: Option<DeviceKey>) -> Result<()> {
         let mut statement = self.sql.prepare_cached(
             "update devices set revoked_at = ?3, token_hash = null, refresh_hash = null, push_token = null \
-             where user = ?1 and revoked_at is null and key is not ?2 returning key, id",
+             where user = ?1 and revoked_at is null and (token_hash is not null or refresh_hash is not null) \
+             and key is not ?2 returning key, id",
         )?;
         let revoked = statement.query_map((user, but, self.now.0), |row| {
             Ok((row.get::<_, DeviceKey>(0)?, DeviceId(uuid(row.get_ref(1)?.as_blob()?))))

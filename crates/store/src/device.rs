@@ -45,7 +45,8 @@ const LOST_ANSWER_MS: i64 = 60_000;
 pub fn devices(sql: &Connection, actor: &Actor) -> Result<Vec<Device>> {
     let mut statement = sql.prepare_cached(
         "select id, name, created_at, last_seen_at, key, push_token is not null from devices \
-         where user = ?1 and revoked_at is null order by last_seen_at desc, key desc limit 200",
+         where user = ?1 and revoked_at is null and (token_hash is not null or refresh_hash is not null) \
+         order by last_seen_at desc, key desc limit 200",
     )?;
     let devices = statement.query_map([actor.user], |row| {
         Ok(Device {

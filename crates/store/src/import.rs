@@ -89,52 +89,45 @@ impl crate::Writer {
 
 impl Batch<'_> {
     fn import_person(&mut self, handle: &str) -> Result<Actor> {
-        // Somebody of that name who is here already is another person.
-        for candidate in [handle.to_owned(), format!("{handle}.imported")] {
-            let mut statement = self.sql.prepare_cached(
-                "select u.key, u.id, d.key, d.id, u.imported from users u left join devices d on d.user = u.key \
-                 and d.name = 'import' and d.revoked_at is null where u.handle = ?1",
-            )?;
-            let found = statement
-                .query_row([&candidate], |row| {
-                    Ok((
-                        row.get::<_, UserKey>(0)?,
-                        UserId(uuid(row.get_ref(1)?.as_blob()?)),
-                        row.get::<_, Option<DeviceKey>>(2)?,
-                        row.get::<_, Option<Vec<u8>>>(3)?,
-                        row.get::<_, bool>(4)?,
-                    ))
+        // Known from an earlier import, whatever they are called since somebody claimed them.
+        let mut statement = self.sql.prepare_cached(
+            "select u.key, u.id, d.key, d.id from devices d join users u on u.key = d.user where d.name = ?1",
+        )?;
+        let known = statement
+            .query_row([import_device_name(handle)], |row| {
+                Ok(Actor {
+                    user: row.get(0)?,
+                    user_id: UserId(uuid(row.get_ref(1)?.as_blob()?)),
+                    device: row.get(2)?,
+                    device_id: DeviceId(uuid(row.get_ref(3)?.as_blob()?)),
                 })
-                .optional()?;
-            match found {
-                Some((_, _, _, _, false)) => continue,
-                Some((user, user_id, Some(device), Some(id), true)) => {
-                    return Ok(Actor { user, user_id, device, device_id: DeviceId(uuid(&id)) });
-                }
-                Some((user, user_id, ..)) => return self.import_device(user, user_id),
-                None => {
-                    let new = NewUser {
-                        handle: candidate,
-                        name: handle.to_owned(),
-                        role: ServerRole::Member,
-                        password_hash: None,
-                        imported: true,
-                    };
-                    let (user, user_id) = self.insert_user(&new)?;
-                    return self.import_device(user, user_id);
-                }
-            }
+            })
+            .optional()?;
+        if let Some(actor) = known {
+            return Ok(actor);
         }
-        Err(Error::invalid("sender", "the handle is taken by people who were not imported"))
+        // Somebody of that name who is here already is another person.
+        let taken = self.sql.prepare_cached("select 1 from users where handle = ?1")?.exists([handle])?;
+        let new = NewUser {
+            handle: if taken { format!("{handle}.imported") } else { handle.to_owned() },
+            name: handle.to_owned(),
+            role: ServerRole::Member,
+            password_hash: None,
+            imported: true,
+        };
+        let (user, user_id) = self.insert_user(&new)?;
+        self.import_device(user, user_id, handle)
     }
 
-    fn import_device(&mut self, user: UserKey, user_id: UserId) -> Result<Actor> {
+    /// The device imported messages were sent with: nobody can sign in by it. It outlives a claim, so that the request
+    /// keys of its messages stay those of the next import.
+    fn import_device(&mut self, user: UserKey, user_id: UserId, handle: &str) -> Result<Actor> {
         let device_id = DeviceId::new();
         self.sql
             .prepare_cached(
-                "insert into devices (id, user, name, created_at, last_seen_at) values (?1, ?2, 'import', ?3, ?3)",
+                "insert into devices (id, user, name, created_at, last_seen_at) values (?1, ?2, ?4, ?3, ?3)",
             )?
-            .execute((device_id.0.as_bytes().as_slice(), user, self.now.0))?;
+            .execute((device_id.0.as_bytes().as_slice(), user, self.now.0, import_device_name(handle)))?;
         let key = u32::try_from(self.sql.last_insert_rowid())
             .map_err(|_| Failure::Corrupt("out of device keys"))?;
         Ok(Actor { user, user_id, device: DeviceKey(key), device_id })
@@ -171,4 +164,9 @@ impl Batch<'_> {
         };
         Ok(self.memory.conversation(self.sql, key)?.id)
     }
+}
+
+/// Holds a character no device's name can have, so that nobody can pose as an import.
+fn import_device_name(handle: &str) -> String {
+    format!("import\n{handle}")
 }

@@ -11,3 +11,4 @@ mod presence;
 mod bad_input;
 mod operation;
 mod rows;
+mod regressions;

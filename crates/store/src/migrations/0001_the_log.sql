@@ -48,6 +48,7 @@ create table devices (
   push_token text
 );
 create index devices_by_user on devices (user);
+create index devices_of_imports on devices (name) where token_hash is null and refresh_hash is null;
 create index devices_by_previous_refresh on devices (previous_refresh_hash) where previous_refresh_hash is not null;
 create index devices_by_push_token on devices (push_token) where push_token is not null;
 

@@ -49,12 +49,7 @@ async fn i4_seqs_are_dense_under_concurrent_senders() {
 }
 
 async fn futures_join<F: Future>(futures: impl Iterator<Item = F>) -> Vec<F::Output> {
-    let mut pinned: Vec<_> = futures.map(Box::pin).collect();
-    let mut done = Vec::new();
-    for future in &mut pinned {
-        done.push(future.as_mut().await);
-    }
-    done
+    futures_util::future::join_all(futures).await
 }
 
 /// R-OR-3: pipelined messages of one device get their places in sending order.
