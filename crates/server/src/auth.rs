@@ -23,9 +23,11 @@ mod password;
 mod token;
 mod ticket;
 mod throttle;
+mod seen;
 pub(crate) mod naming;
 
 use password::Passwords;
+use seen::Seen;
 use throttle::Throttle;
 use ticket::Tickets;
 use token::Tokens;
@@ -51,6 +53,7 @@ pub(crate) struct Auth {
     tokens: Tokens,
     tickets: Tickets,
     throttle: Throttle,
+    seen: Seen,
     public_url: Option<String>,
 }
 
@@ -65,6 +68,7 @@ impl Auth {
             passwords: Passwords::new(),
             tickets: Tickets::default(),
             throttle: Throttle::new(settings.limits),
+            seen: Seen::default(),
             public_url: settings.url.clone(),
             readers,
             writer,
@@ -79,14 +83,23 @@ impl Auth {
         let refused = || Error::refused(Code::Unauthenticated);
         if let Some(hash) = token::lasting_hash(text) {
             let found = self.readers.read(move |sql| account::device_by_token(sql, &hash)).await?;
-            let FoundDevice { actor, role } = found.ok_or_else(refused)?;
-            return Ok(SignedInDevice { actor, role, expires_at: None });
+            return Ok(self.used(found.ok_or_else(refused)?, None).await);
         }
         let claims = self.tokens.verify(text).ok_or_else(refused)?;
         let found = self.readers.read(move |sql| account::device_by_id(sql, claims.device_id)).await?;
-        let FoundDevice { actor, role } =
-            found.filter(|found| found.actor.user_id == claims.user_id).ok_or_else(refused)?;
-        Ok(SignedInDevice { actor, role, expires_at: Some(claims.expires_at) })
+        let found = found.filter(|found| found.actor.user_id == claims.user_id).ok_or_else(refused)?;
+        Ok(self.used(found, Some(claims.expires_at)).await)
+    }
+
+    async fn used(&self, found: FoundDevice, expires_at: Option<Timestamp>) -> SignedInDevice {
+        let FoundDevice { actor, role, last_seen_at } = found;
+        if let Some(devices) = self.seen.note(actor.device, last_seen_at, Timestamp::now())
+            && let Err(error) = self.writer.devices_seen(devices).await
+        {
+            // They are noted again at their next use.
+            tracing::warn!(error = error.chain(), "when devices were last used could not be kept");
+        }
+        SignedInDevice { actor, role, expires_at }
     }
 
     /// A ticket that opens one socket of this device.
@@ -128,8 +141,9 @@ impl Auth {
         self.throttle.check_address(peer)?;
         let key_hash = token::hash(form.key.trim());
         let checked = self.readers.read(move |sql| setup::check_key(sql, &key_hash, Timestamp::now())).await;
-        if checked.is_err() {
-            self.throttle.failed(peer, "");
+        // Only a wrong key is a guess: a late or second admin must not be kept from signing in.
+        if matches!(&checked, Err(error) if error.code() == Code::NotFound) {
+            self.throttle.failed(peer);
         }
         checked?;
         let name = naming::person(&form.name)?;
@@ -153,20 +167,35 @@ impl Auth {
         device: Option<&str>,
         peer: IpAddr,
     ) -> Result<SignedIn> {
-        let handle = handle.trim().to_lowercase();
+        let handle = handle.trim().trim_start_matches('@').to_lowercase();
         self.throttle.check(peer, &handle)?;
         let wanted = handle.clone();
         let found = self.readers.read(move |sql| account::credentials(sql, &wanted)).await?;
         let hash = found.as_ref().and_then(|found| found.password_hash.clone());
         // An unknown handle costs the same work as a wrong password.
-        let matches = self.passwords.verify(password, hash).await?;
-        let Some(found) = found.filter(|_| matches) else {
-            self.throttle.failed(peer, &handle);
-            return Err(Error::refused(Code::WrongCredentials));
-        };
+        let matches = self.check_password(password, hash, peer, &handle).await?;
+        let found = found.filter(|_| matches).ok_or_else(|| Error::refused(Code::WrongCredentials))?;
         let (device, refresh_token) = self.new_device(device)?;
-        let actor = self.writer.sign_in(found.user, found.user_id, device).await?;
+        let actor = self.writer.sign_in(found, device).await?;
         self.signed_in(actor, refresh_token, None)
+    }
+
+    /// Whether a password is right. A wrong one counts against the account and the address.
+    async fn check_password(
+        &self,
+        password: &str,
+        hash: Option<String>,
+        peer: IpAddr,
+        account: &str,
+    ) -> Result<bool> {
+        // Paid for once it is this one's turn: right passwords that wait beside each other stand in nobody's way.
+        let turn = self.passwords.turn().await?;
+        self.throttle.attempt(peer, account)?;
+        let matches = self.passwords.verify(turn, password, hash).await?;
+        if matches {
+            self.throttle.succeeded(peer, account);
+        }
+        Ok(matches)
     }
 
     /// The next access and refresh token.
@@ -204,8 +233,7 @@ impl Auth {
         let account = actor.user_id.to_string();
         self.throttle.check(peer, &account)?;
         let hash = self.readers.read(move |sql| account::password_hash(sql, actor.user)).await?;
-        if !self.passwords.verify(current, hash).await? {
-            self.throttle.failed(peer, &account);
+        if !self.check_password(current, hash, peer, &account).await? {
             return Err(Error::refused(Code::WrongCredentials));
         }
         let hash = self.passwords.hash(new).await?;
@@ -281,7 +309,7 @@ impl Auth {
         let hash = token::hash(secret);
         let info = self.readers.read(move |sql| invite::info(sql, &hash, Timestamp::now())).await;
         if matches!(&info, Err(error) if error.code() == Code::NotFound) {
-            self.throttle.failed(peer, "");
+            self.throttle.failed(peer);
         }
         info
     }

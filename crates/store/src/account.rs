@@ -33,6 +33,8 @@ pub struct Credentials {
 pub struct FoundDevice {
     pub actor: Actor,
     pub role: ServerRole,
+    /// In steps of five minutes once it was used again.
+    pub last_seen_at: Timestamp,
 }
 
 /// Whether anybody can sign in yet.
@@ -86,7 +88,7 @@ pub fn password_hash(sql: &Connection, user: UserKey) -> Result<Option<String>> 
 /// A failure of the store.
 pub fn device_by_id(sql: &Connection, id: DeviceId) -> Result<Option<FoundDevice>> {
     let mut statement = sql.prepare_cached(
-        "select u.key, u.id, d.key, d.id, u.role from devices d join users u on u.key = d.user \
+        "select u.key, u.id, d.key, d.id, u.role, d.last_seen_at from devices d join users u on u.key = d.user \
          where d.id = ?1 and d.revoked_at is null and u.disabled_at is null",
     )?;
     Ok(statement.query_row([id.0.as_bytes().as_slice()], found_device).optional()?)
@@ -98,7 +100,7 @@ pub fn device_by_id(sql: &Connection, id: DeviceId) -> Result<Option<FoundDevice
 /// A failure of the store.
 pub fn device_by_token(sql: &Connection, token_hash: &[u8; 32]) -> Result<Option<FoundDevice>> {
     let mut statement = sql.prepare_cached(
-        "select u.key, u.id, d.key, d.id, u.role from devices d join users u on u.key = d.user \
+        "select u.key, u.id, d.key, d.id, u.role, d.last_seen_at from devices d join users u on u.key = d.user \
          where d.token_hash = ?1 and d.revoked_at is null and u.disabled_at is null",
     )?;
     Ok(statement.query_row([token_hash.as_slice()], found_device).optional()?)
@@ -113,6 +115,7 @@ fn found_device(row: &Row<'_>) -> rusqlite::Result<FoundDevice> {
             device_id: DeviceId(uuid(row.get_ref(3)?.as_blob()?)),
         },
         role: server_role_of(row.get(4)?),
+        last_seen_at: Timestamp(row.get(5)?),
     })
 }
 
@@ -163,8 +166,8 @@ pub fn blocked(sql: &Connection, key: UserKey) -> Result<Vec<UserId>> {
     Ok(ids.collect::<rusqlite::Result<_>>()?)
 }
 
-/// People whose handle or name begins with a text, by handle after a place. Guests find those they share a
-/// conversation with; nobody finds who blocked them.
+/// People whose handle, or a word of whose name, begins with a text, by handle after a place. Guests find those they
+/// share a conversation with; nobody finds who blocked them.
 ///
 /// # Errors
 /// A failure of the store.
@@ -178,15 +181,32 @@ pub fn search(
 ) -> Result<Vec<User>> {
     let mut statement = sql.prepare_cached(
         "select id, handle, name, role, bot, imported from users u where handle > ?1 and disabled_at is null \
-         and (?2 = '' or substr(handle, 1, length(?2)) = ?2 or instr(' ' || lower(name), ' ' || ?2) > 0) \
-         and not exists (select 1 from blocks b where b.user = u.key and b.blocked = ?3) \
-         and (?4 = 0 or u.key = ?3 or exists (select 1 from members a join members b on b.conversation = a.conversation \
-         and b.user = u.key and b.left_seq is null where a.user = ?3 and a.left_seq is null)) \
-         order by handle limit ?5",
+         and not exists (select 1 from blocks b where b.user = u.key and b.blocked = ?2) \
+         and (?3 = 0 or u.key = ?2 or exists (select 1 from members a join members b on b.conversation = a.conversation \
+         and b.user = u.key and b.left_seq is null where a.user = ?2 and a.left_seq is null)) order by handle",
     )?;
-    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    let users = statement.query_map((after, text.to_lowercase(), viewer, guest, limit), shown_user)?;
-    Ok(users.collect::<rusqlite::Result<_>>()?)
+    let wanted = text.to_lowercase();
+    let mut rows = statement.query((after, viewer, guest))?;
+    let mut users = Vec::new();
+    while users.len() < limit
+        && let Some(row) = rows.next()?
+    {
+        let begins = |column| Ok::<_, Failure>(begins(text_of(row, column)?, &wanted));
+        if begins("handle")? || begins("name")? {
+            users.push(shown_user(row)?);
+        }
+    }
+    Ok(users)
+}
+
+fn text_of<'row>(row: &'row Row<'_>, column: &'static str) -> std::result::Result<&'row str, Failure> {
+    row.get_ref(column)?.as_str().map_err(|_| Failure::Corrupt("a name is no text"))
+}
+
+/// Whether a text or a word in it begins with what is wanted, in any case. Not left to SQL: SQLite folds ASCII alone.
+fn begins(text: &str, wanted: &str) -> bool {
+    let text = text.to_lowercase();
+    text.starts_with(wanted) || text.match_indices(' ').any(|(at, _)| text[at + 1..].starts_with(wanted))
 }
 
 impl Batch<'_> {
@@ -237,6 +257,8 @@ impl Batch<'_> {
         }
         for (key, id) in revoked {
             self.memory.revoked_devices.insert(key.0);
+            // None of its tokens works: which of them were used tells nothing any more.
+            self.sql.prepare_cached("delete from used_refresh_tokens where device = ?1")?.execute([key])?;
             self.put_account(user, format!("device/{id}"), serde_json::Value::Null)?;
         }
         self.entries.push(Entry::Revoked { devices: revoked.iter().map(|(key, _)| *key).collect() });

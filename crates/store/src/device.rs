@@ -5,11 +5,9 @@
 
 use rusqlite::{Connection, OptionalExtension};
 use serde_json::json;
-use stonechat_wire::{
-    Code, ConversationId, ConversationKind, Device, DeviceId, DeviceToken, Timestamp, UserId,
-};
+use stonechat_wire::{Code, Device, DeviceId, Timestamp, UserId};
 
-use crate::account::{FoundDevice, NewUser, coarse};
+use crate::account::{Credentials, FoundDevice, coarse};
 use crate::batch::Batch;
 use crate::error::{Error, Failure, Result};
 use crate::key::{Actor, server_role_of, uuid};
@@ -37,6 +35,12 @@ pub enum Refreshed {
 
 /// How long the token before the current one is answered with the current one.
 const LOST_ANSWER_MS: i64 = 60_000;
+/// How long a used refresh token is remembered: later it would have ended by its age.
+const REMEMBERED_MS: i64 = 90 * 24 * 3_600_000;
+
+/// `users.must_change_password`: a temporary password, and one that somebody has signed in by.
+const TEMPORARY: i64 = 1;
+const TEMPORARY_USED: i64 = 2;
 
 /// A person's devices that may act, the last seen first.
 ///
@@ -91,7 +95,12 @@ impl Batch<'_> {
     }
 
     /// A device that signs in by a token without end: for bots, load runs and imported people.
-    fn insert_token_device(&mut self, user: UserKey, name: &str, token_hash: &TokenHash) -> Result<DeviceId> {
+    pub(crate) fn insert_token_device(
+        &mut self,
+        user: UserKey,
+        name: &str,
+        token_hash: &TokenHash,
+    ) -> Result<DeviceId> {
         let id = DeviceId::new();
         self.sql
             .prepare_cached(
@@ -116,7 +125,7 @@ impl Batch<'_> {
                     user: row.get(2)?,
                     user_id: UserId(uuid(row.get_ref(3)?.as_blob()?)),
                 };
-                let device = FoundDevice { actor, role: server_role_of(row.get(4)?) };
+                let device = FoundDevice { actor, role: server_role_of(row.get(4)?), last_seen_at: self.now };
                 let (current, at): (bool, i64) = (row.get(5)?, row.get(6)?);
                 Ok((device, current, at, row.get::<_, i64>(7)?))
             })
@@ -138,16 +147,19 @@ impl Batch<'_> {
         // Using the current one proves that the one before it is done with.
         self.sql
             .prepare_cached(
-                "insert or ignore into used_refresh_tokens (hash, device) \
-                 select previous_refresh_hash, key from devices where key = ?1 and previous_refresh_hash is not null",
+                "insert or ignore into used_refresh_tokens (hash, device, used_at) \
+                 select previous_refresh_hash, key, ?2 from devices where key = ?1 and previous_refresh_hash is not null",
             )?
-            .execute([key])?;
+            .execute((key, self.now.0))?;
+        self.sql
+            .prepare_cached("delete from used_refresh_tokens where device = ?1 and used_at < ?2")?
+            .execute((key, self.now.0 - REMEMBERED_MS))?;
         self.sql
             .prepare_cached(
                 "update devices set previous_refresh_hash = refresh_hash, refresh_hash = ?2, refreshed_at = ?3, \
-                 last_seen_at = ?3, refresh_expires_at = ?4 where key = ?1",
+                 last_seen_at = max(last_seen_at, ?5), refresh_expires_at = ?4 where key = ?1",
             )?
-            .execute((key, next.as_slice(), self.now.0, expires_at.0))?;
+            .execute((key, next.as_slice(), self.now.0, expires_at.0, coarse(self.now).0))?;
         Ok(Refreshed::Rotated(device))
     }
 
@@ -187,16 +199,47 @@ impl Batch<'_> {
 }
 
 impl crate::Writer {
-    /// Signs a person in on a new device.
+    /// Signs a person in on a new device, by credentials whose password was verified. A temporary password works once.
+    ///
+    /// # Errors
+    /// `wrong_credentials` where the password was changed, used up or its account closed since it was read.
+    pub async fn sign_in(&self, verified: Credentials, device: NewDevice) -> Result<Actor> {
+        self.call(move |batch| {
+            let mut statement = batch.sql.prepare_cached(
+                "select must_change_password from users where key = ?1 and password_hash = ?2 and disabled_at is null",
+            )?;
+            let temporary: Option<i64> = statement
+                .query_row((verified.user, &verified.password_hash), |row| row.get(0))
+                .optional()?;
+            match temporary {
+                None | Some(TEMPORARY_USED) => return Err(Error::refused(Code::WrongCredentials)),
+                Some(TEMPORARY) => {
+                    batch
+                        .sql
+                        .prepare_cached("update users set must_change_password = ?2 where key = ?1")?
+                        .execute((verified.user, TEMPORARY_USED))?;
+                }
+                Some(_) => {}
+            }
+            batch.insert_device(verified.user, verified.user_id, &device)
+        })
+        .await
+    }
+
+    /// Keeps when devices were last used, in steps of five minutes.
     ///
     /// # Errors
     /// A failure of the store.
-    pub async fn sign_in(&self, user: UserKey, user_id: UserId, device: NewDevice) -> Result<Actor> {
+    pub async fn devices_seen(&self, devices: Vec<DeviceKey>) -> Result<()> {
         self.call(move |batch| {
-            if batch.memory.disabled_users.contains(user.0) {
-                return Err(Error::refused(Code::WrongCredentials));
+            let step = coarse(batch.now).0;
+            let mut statement = batch.sql.prepare_cached(
+                "update devices set last_seen_at = ?2 where key = ?1 and last_seen_at < ?2",
+            )?;
+            for device in &devices {
+                statement.execute((device, step))?;
             }
-            batch.insert_device(user, user_id, &device)
+            Ok(())
         })
         .await
     }
@@ -225,7 +268,8 @@ impl crate::Writer {
         self.call(move |batch| {
             batch.check_actor(&actor)?;
             let mut statement = batch.sql.prepare_cached(
-                "select key from devices where id = ?1 and user = ?2 and revoked_at is null",
+                "select key from devices where id = ?1 and user = ?2 and revoked_at is null \
+                 and (token_hash is not null or refresh_hash is not null)",
             )?;
             let device = statement
                 .query_row((id.0.as_bytes().as_slice(), actor.user), |row| row.get::<_, DeviceKey>(0))
@@ -266,7 +310,9 @@ impl crate::Writer {
             let changed = batch
                 .sql
                 .prepare_cached(
-                    "update devices set name = ?3 where id = ?1 and user = ?2 and revoked_at is null",
+                    // The device imported messages were sent with is known by its name.
+                    "update devices set name = ?3 where id = ?1 and user = ?2 and revoked_at is null \
+                     and (token_hash is not null or refresh_hash is not null)",
                 )?
                 .execute((id.0.as_bytes().as_slice(), actor.user, &name))?;
             if changed == 0 {
@@ -296,103 +342,4 @@ impl crate::Writer {
         })
         .await
     }
-
-    /// Makes people for load runs, each with a device and the token of that hash. Admins only.
-    ///
-    /// # Errors
-    /// `forbidden`, `handle_taken`.
-    pub async fn create_bench_users(
-        &self,
-        actor: Actor,
-        people: Vec<(NewUser, TokenHash)>,
-    ) -> Result<Vec<DeviceToken>> {
-        self.call(move |batch| {
-            batch.check_admin(&actor)?;
-            let mut made = Vec::with_capacity(people.len());
-            for (person, hash) in &people {
-                let (key, user_id) = batch.insert_user(person)?;
-                let device_id = batch.insert_token_device(key, "bench", hash)?;
-                made.push(DeviceToken {
-                    user_id,
-                    handle: person.handle.clone(),
-                    device_id,
-                    token: String::new(),
-                });
-            }
-            Ok(made)
-        })
-        .await
-    }
-
-    /// Makes a device with a lasting token for each imported person, and nobody else. Admins only.
-    ///
-    /// # Errors
-    /// `forbidden`; `invalid` where one of them was not imported.
-    pub async fn create_import_devices(
-        &self,
-        actor: Actor,
-        people: Vec<(UserId, TokenHash)>,
-    ) -> Result<Vec<DeviceToken>> {
-        self.call(move |batch| {
-            batch.check_admin(&actor)?;
-            let mut made = Vec::with_capacity(people.len());
-            for (user_id, hash) in &people {
-                let mut statement = batch
-                    .sql
-                    .prepare_cached("select key, handle from users where id = ?1 and imported = 1")?;
-                let found = statement
-                    .query_row([user_id.0.as_bytes().as_slice()], |row| {
-                        Ok((row.get(0)?, row.get::<_, String>(1)?))
-                    })
-                    .optional()?;
-                let (key, handle) =
-                    found.ok_or_else(|| Error::invalid("user_ids", "not an imported person"))?;
-                let device_id = batch.insert_token_device(key, "import", hash)?;
-                made.push(DeviceToken { user_id: *user_id, handle, device_id, token: String::new() });
-            }
-            Ok(made)
-        })
-        .await
-    }
-
-    /// Makes groups of people for load runs, the first of each its owner. Admins only.
-    ///
-    /// # Errors
-    /// `forbidden`; `invalid` for an unknown person.
-    pub async fn create_bench_conversations(
-        &self,
-        actor: Actor,
-        groups: Vec<Vec<UserId>>,
-    ) -> Result<Vec<ConversationId>> {
-        self.call(move |batch| {
-            batch.check_admin(&actor)?;
-            let mut made = Vec::with_capacity(groups.len());
-            for group in &groups {
-                let mut users = Vec::with_capacity(group.len());
-                for id in group {
-                    users.push(
-                        batch
-                            .user_key(*id)?
-                            .ok_or_else(|| Error::invalid("conversations", "no such person"))?,
-                    );
-                }
-                let key = batch.begin_group(&actor, &users)?;
-                let state = batch.memory.conversation(batch.sql, key)?;
-                debug_assert_eq!(state.kind, ConversationKind::Group);
-                made.push(state.id);
-            }
-            Ok(made)
-        })
-        .await
-    }
-}
-
-/// All imported people.
-///
-/// # Errors
-/// A failure of the store.
-pub fn imported(sql: &Connection) -> Result<Vec<UserId>> {
-    let mut statement = sql.prepare_cached("select id from users where imported = 1 order by key")?;
-    let ids = statement.query_map([], |row| Ok(UserId(uuid(row.get_ref(0)?.as_blob()?))))?;
-    Ok(ids.collect::<rusqlite::Result<_>>()?)
 }

@@ -4,7 +4,7 @@
 
 use rusqlite::{Connection, OptionalExtension, Row};
 use stonechat_wire::{
-    Code, ConversationId, ConversationKind, ConversationRef, Invite, InviteId, InviteInfo, ServerRole,
+    Code, ConversationId, ConversationKind, ConversationRef, Invite, InviteId, InviteInfo, Role, ServerRole,
     Timestamp, UserId,
 };
 
@@ -13,7 +13,7 @@ use crate::append::Target;
 use crate::batch::Batch;
 use crate::device::{NewDevice, TokenHash};
 use crate::error::{Error, Result, violates};
-use crate::key::{Actor, kind_of, server_role_number, server_role_of, uuid};
+use crate::key::{Actor, kind_number, kind_of, role_number, server_role_number, server_role_of, uuid};
 use crate::{ConversationKey, UserKey};
 
 /// An invitation to be made.
@@ -59,13 +59,10 @@ pub fn info(sql: &Connection, token_hash: &TokenHash, now: Timestamp) -> Result<
     let found = find(sql, token_hash, now)?;
     let inviter = account::user(sql, found.created_by)?.map_or_else(String::new, |user| user.name);
     let claims = found.claims.map(|key| account::user(sql, key)).transpose()?.flatten();
-    let mut conversations = Vec::new();
-    for key in &found.conversations {
-        let mut statement = sql.prepare_cached(
-            "select coalesce(name, handle, '') from conversations where key = ?1 and archived_at is null",
-        )?;
-        conversations.extend(statement.query_row([key], |row| row.get::<_, String>(0)).optional()?);
-    }
+    let mut statement =
+        sql.prepare_cached("select coalesce(name, handle, '') from conversations where key = ?1")?;
+    let names = open_to(sql, &found)?.into_iter().map(|key| statement.query_row([key], |row| row.get(0)));
+    let conversations = names.collect::<rusqlite::Result<_>>()?;
     Ok(InviteInfo { server_name: account::server_name(sql)?, inviter, claims, conversations })
 }
 
@@ -132,6 +129,25 @@ fn find(sql: &Connection, token_hash: &TokenHash, now: Timestamp) -> Result<Foun
     Ok(found)
 }
 
+/// The invitation's conversations that its maker may bring people into still: whoever was put out of a group, or made a
+/// guest, brings nobody in any more.
+fn open_to(sql: &Connection, invite: &Found) -> Result<Vec<ConversationKey>> {
+    let mut statement = sql.prepare_cached(
+        "select 1 from conversations c where c.key = ?1 and c.archived_at is null and (c.kind = ?3 \
+         and exists (select 1 from users u where u.key = ?2 and u.role > ?4) or exists (select 1 from members m \
+         where m.conversation = c.key and m.user = ?2 and m.left_seq is null and m.role >= ?5))",
+    )?;
+    let (channel, guest) = (kind_number(ConversationKind::Channel), server_role_number(ServerRole::Guest));
+    let admin = role_number(Role::Admin);
+    let mut open = Vec::with_capacity(invite.conversations.len());
+    for key in &invite.conversations {
+        if statement.exists((key, invite.created_by, channel, guest, admin))? {
+            open.push(*key);
+        }
+    }
+    Ok(open)
+}
+
 impl Batch<'_> {
     fn use_up(&self, invite: &Found) -> Result<()> {
         self.sql
@@ -140,14 +156,38 @@ impl Batch<'_> {
         Ok(())
     }
 
-    /// An imported person becomes the newcomer's: the same person, with a name to sign in by.
-    fn claim(&mut self, user: UserKey, newcomer: &Newcomer) -> Result<(UserKey, UserId)> {
+    fn is_in_all(&self, user: UserKey, conversations: &[ConversationKey]) -> Result<bool> {
         let mut statement = self.sql.prepare_cached(
-            "update users set handle = ?2, name = ?3, password_hash = ?4, imported = 0 where key = ?1 and imported = 1 \
-             returning id",
+            "select 1 from members where conversation = ?1 and user = ?2 and left_seq is null",
         )?;
+        for key in conversations {
+            if !statement.exists((key, user))? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    fn claimable(&self, id: UserId) -> Result<UserKey> {
+        let mut statement = self
+            .sql
+            .prepare_cached("select key, imported from users where id = ?1 and disabled_at is null")?;
+        let found: Option<(UserKey, bool)> = statement
+            .query_row([id.0.as_bytes().as_slice()], |row| Ok((row.get(0)?, row.get(1)?)))
+            .optional()?;
+        let (key, imported) = found.ok_or_else(|| Error::refused(Code::NotFound))?;
+        if imported { Ok(key) } else { Err(Error::invalid("claims", "not an imported person")) }
+    }
+
+    /// An imported person becomes the newcomer's: the same person, with a name to sign in by.
+    fn claim(&mut self, user: UserKey, role: ServerRole, newcomer: &Newcomer) -> Result<(UserKey, UserId)> {
+        let mut statement = self.sql.prepare_cached(
+            "update users set handle = ?2, name = ?3, password_hash = ?4, role = ?5, imported = 0 \
+             where key = ?1 and imported = 1 and disabled_at is null returning id",
+        )?;
+        let role = server_role_number(role);
         let claimed = statement
-            .query_row((user, &newcomer.handle, &newcomer.name, &newcomer.password_hash), |row| {
+            .query_row((user, &newcomer.handle, &newcomer.name, &newcomer.password_hash, role), |row| {
                 Ok(UserId(uuid(row.get_ref(0)?.as_blob()?)))
             })
             .optional();
@@ -168,7 +208,8 @@ impl crate::Writer {
     /// Makes an invitation.
     ///
     /// # Errors
-    /// `forbidden` for guests and for a role above one's own; `not_found` for a conversation the inviter cannot invite to.
+    /// `forbidden` for guests and for a role above one's own; `not_found` for a conversation the inviter cannot invite to;
+    /// `invalid` where the person to be claimed was not imported.
     pub async fn create_invite(&self, actor: Actor, new: NewInvite) -> Result<(InviteId, Timestamp)> {
         self.call(move |batch| {
             batch.check_actor(&actor)?;
@@ -197,7 +238,7 @@ impl crate::Writer {
                 None => None,
                 Some(id) => {
                     batch.check_admin(&actor)?;
-                    Some(batch.user_key(id)?.ok_or_else(|| Error::refused(Code::NotFound))?)
+                    Some(batch.claimable(id)?)
                 }
             };
             let id = InviteId::new();
@@ -250,7 +291,7 @@ impl crate::Writer {
         self.call(move |batch| {
             let invite = find(batch.sql, &token_hash, batch.now)?;
             let (user, user_id) = match invite.claims {
-                Some(claimed) => batch.claim(claimed, &newcomer)?,
+                Some(claimed) => batch.claim(claimed, invite.role, &newcomer)?,
                 None => batch.insert_user(&NewUser {
                     handle: newcomer.handle.clone(),
                     name: newcomer.name.clone(),
@@ -261,14 +302,16 @@ impl crate::Writer {
             };
             batch.use_up(&invite)?;
             let actor = batch.insert_device(user, user_id, &newcomer.device)?;
-            let open = batch.join_all(&actor, &invite.conversations)?;
+            let conversations = open_to(batch.sql, &invite)?;
+            let open = batch.join_all(&actor, &conversations)?;
             let role = batch.server_role(user)?;
-            Ok(Arrived { device: FoundDevice { actor, role }, open })
+            Ok(Arrived { device: FoundDevice { actor, role, last_seen_at: batch.now }, open })
         })
         .await
     }
 
-    /// Somebody who is in already joins the invitation's conversations.
+    /// Somebody who is in already joins the invitation's conversations. Where they are members of all of them, as at a
+    /// second click, no use is taken.
     ///
     /// # Errors
     /// `not_found`, the `invite_…` codes.
@@ -283,8 +326,11 @@ impl crate::Writer {
             if invite.claims.is_some() {
                 return Err(Error::invalid("token", "this invitation is for a new account"));
             }
-            batch.use_up(&invite)?;
-            batch.join_all(&actor, &invite.conversations)
+            let conversations = open_to(batch.sql, &invite)?;
+            if !batch.is_in_all(actor.user, &conversations)? {
+                batch.use_up(&invite)?;
+            }
+            batch.join_all(&actor, &conversations)
         })
         .await
     }

@@ -22,6 +22,7 @@ pub mod account;
 pub mod device;
 pub mod invite;
 pub mod setup;
+pub mod bench;
 pub mod import;
 pub mod reader;
 pub mod event_row;

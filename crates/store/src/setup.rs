@@ -89,7 +89,10 @@ impl crate::Writer {
                 .execute([first.server_name.as_bytes()])?;
             let actor = batch.insert_device(user, user_id, &first.device)?;
             let open = batch.open_lobby(&actor)?;
-            Ok(Arrived { device: FoundDevice { actor, role: ServerRole::Admin }, open: Some(open) })
+            Ok(Arrived {
+                device: FoundDevice { actor, role: ServerRole::Admin, last_seen_at: batch.now },
+                open: Some(open),
+            })
         })
         .await
     }

@@ -39,3 +39,44 @@ impl Tickets {
         (until > Instant::now()).then_some(device)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use stonechat_store::key::Actor;
+    use stonechat_store::{DeviceKey, UserKey};
+    use stonechat_wire::{DeviceId, ServerRole, UserId};
+
+    use super::*;
+
+    fn device() -> SignedInDevice {
+        let (user, user_id) = (UserKey(1), UserId::new());
+        let actor = Actor { user, user_id, device: DeviceKey(2), device_id: DeviceId::new() };
+        SignedInDevice { actor, role: ServerRole::Member, expires_at: None }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn w2_a_ticket_works_once_and_for_half_a_minute() {
+        let tickets = Tickets::default();
+        let device = device();
+        let (ticket, lasts) = tickets.issue(device).unwrap();
+        assert_eq!(tickets.redeem(&ticket).unwrap().actor, device.actor);
+        assert!(tickets.redeem(&ticket).is_none());
+        assert!(tickets.redeem("").is_none());
+        let (late, _) = tickets.issue(device).unwrap();
+        tokio::time::advance(lasts).await;
+        assert!(tickets.redeem(&late).is_none());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn tickets_that_wait_are_bounded_and_old_ones_make_room() {
+        let tickets = Tickets::default();
+        let device = device();
+        for _ in 0..MAX_WAITING {
+            tickets.issue(device).unwrap();
+        }
+        assert_eq!(tickets.issue(device).unwrap_err().code(), Code::Overloaded);
+        tokio::time::advance(LASTS).await;
+        tickets.issue(device).unwrap();
+        assert_eq!(tickets.waiting.lock().len(), 1);
+    }
+}

@@ -58,6 +58,7 @@ impl Tokens {
         let (pkcs8, public) = ed25519(seed);
         let mut validation = Validation::new(Algorithm::EdDSA);
         validation.leeway = LEEWAY_S;
+        validation.validate_nbf = true;
         validation.set_issuer(&[ISSUER]);
         validation.set_audience(&[ISSUER]);
         validation.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
@@ -185,7 +186,8 @@ mod tests {
         let mut parts: Vec<&str> = token.split('.').collect();
         let none = URL_SAFE_NO_PAD.encode(br#"{"alg":"none","typ":"JWT"}"#);
         let hs = URL_SAFE_NO_PAD.encode(br#"{"alg":"HS256","kid":"../../etc/passwd"}"#);
-        for header in [none.as_str(), hs.as_str()] {
+        let jku = URL_SAFE_NO_PAD.encode(br#"{"alg":"EdDSA","jku":"https://evil.example/keys","jwk":{}}"#);
+        for header in [none.as_str(), hs.as_str(), jku.as_str()] {
             parts[0] = header;
             assert!(tokens().verify(&parts.join(".")).is_none());
             assert!(tokens().verify(&format!("{}.{}.", parts[0], parts[1])).is_none());
@@ -216,6 +218,38 @@ mod tests {
         ] {
             assert!(tokens.verify(&sign(&claims)).is_none());
         }
+        let good = serde_json::to_value(good()).unwrap();
+        for (nbf, verifies) in [(now - 10, true), (now + 600, false)] {
+            let mut claims = good.clone();
+            claims["nbf"] = nbf.into();
+            let token = jsonwebtoken::encode(&tokens.header, &claims, &tokens.encoding).unwrap();
+            assert_eq!(tokens.verify(&token).is_some(), verifies, "nbf {nbf}");
+        }
+    }
+
+    /// A4: an HMAC under the public key is the classic forgery; the algorithm is not the token's to choose.
+    #[test]
+    fn a4_an_hmac_under_the_public_key_does_not_verify() {
+        let (_, public) = ed25519(&[7; 32]);
+        let now = Timestamp::now().0 / 1_000;
+        let claims = Claims {
+            sub: UserId::new(),
+            dev: DeviceId::new(),
+            iat: now,
+            exp: now + 60,
+            iss: ISSUER.into(),
+            aud: ISSUER.into(),
+        };
+        let part = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
+        let signed = format!(
+            "{}.{}",
+            part(br#"{"alg":"HS256","typ":"JWT"}"#),
+            part(&serde_json::to_vec(&claims).unwrap())
+        );
+        let mut mac = Hmac::<Sha256>::new_from_slice(&public).unwrap();
+        mac.update(signed.as_bytes());
+        let forged = format!("{signed}.{}", part(&mac.finalize().into_bytes()));
+        assert!(tokens().verify(&forged).is_none());
     }
 
     #[test]

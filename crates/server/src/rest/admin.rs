@@ -6,7 +6,7 @@ use axum::http::StatusCode;
 use axum::routing::{post, put};
 use serde::Deserialize;
 use stonechat_store::account::NewUser;
-use stonechat_store::device;
+use stonechat_store::bench;
 use stonechat_wire::{
     BenchConversations, Code, CreateBenchConversations, CreateBenchUsers, CreateDeviceTokens, DeviceTokens,
     PasswordReset, ServerRole, UserId,
@@ -42,7 +42,13 @@ async fn bench_users(
     if wanted.count == 0 || wanted.count > MAX_USERS {
         return Err(Error::invalid("count", "1 to 20,000"));
     }
-    naming::handle(&format!("{}-{}", wanted.prefix, wanted.count))?;
+    let longest = format!("{}-{}", wanted.prefix, wanted.count);
+    if naming::handle(&longest)? != longest {
+        return Err(Error::invalid(
+            "prefix",
+            "1 to 26 of a-z, 0-9, '.', '_', '-', beginning with a letter or digit",
+        ));
+    }
     let (tokens, hashes) = Auth::lasting_tokens(wanted.count as usize);
     let person = |n: usize| {
         let handle = format!("{}-{n}", wanted.prefix);
@@ -79,7 +85,7 @@ async fn device_tokens(
 ) -> Result<(StatusCode, Json<DeviceTokens>)> {
     check(&device)?;
     let user_ids =
-        if wanted.user_ids.is_empty() { app.readers.read(device::imported).await? } else { wanted.user_ids };
+        if wanted.user_ids.is_empty() { app.readers.read(bench::imported).await? } else { wanted.user_ids };
     if user_ids.len() > MAX_USERS as usize {
         return Err(Error::invalid("user_ids", "at most 20,000"));
     }

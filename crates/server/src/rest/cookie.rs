@@ -10,12 +10,17 @@ use crate::app::App;
 const NAME: &str = "stonechat_refresh";
 const LASTS_S: u64 = 90 * 24 * 3600;
 
-/// The answer to signing in; a browser also gets the cookie.
-pub(crate) fn with_refresh(app: &App, headers: &HeaderMap, signed_in: SignedIn) -> Response {
-    let cookie = is_browser(headers).then(|| line(app, &signed_in.refresh_token, LASTS_S));
+/// The answer to signing in. Our own page gets the refresh token as a cookie alone: a script that was smuggled into it
+/// could carry away what stands in the body.
+pub(crate) fn with_refresh(app: &App, headers: &HeaderMap, mut signed_in: SignedIn) -> Response {
+    let cookie = same_origin(app, headers).then(|| line(app, &signed_in.refresh_token, LASTS_S));
+    let cookie = cookie.and_then(|cookie| HeaderValue::from_str(&cookie).ok());
+    if cookie.is_some() {
+        signed_in.refresh_token.clear();
+    }
     let mut response = Json(signed_in).into_response();
-    if let Some(Ok(value)) = cookie.map(|cookie| HeaderValue::from_str(&cookie)) {
-        response.headers_mut().insert(header::SET_COOKIE, value);
+    if let Some(cookie) = cookie {
+        response.headers_mut().insert(header::SET_COOKIE, cookie);
     }
     response
 }
@@ -55,10 +60,6 @@ fn same_origin(app: &App, headers: &HeaderMap) -> bool {
         return false;
     };
     crate::gateway::upgrade::is_own_origin(app, headers, origin)
-}
-
-fn is_browser(headers: &HeaderMap) -> bool {
-    headers.contains_key(header::ORIGIN)
 }
 
 fn name(app: &App) -> String {

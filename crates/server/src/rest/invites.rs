@@ -68,6 +68,8 @@ async fn accept(
         let open = app.auth.join_by_invite(device.actor, &token).await?;
         return Ok(Json(json!({ "open": open })).into_response());
     }
+    // A form of another site can send JSON as text, but cannot call it JSON.
+    super::check_json(&headers)?;
     let Json(form) = Json::<AcceptInvite>::parse(&body)?;
     let signed_in = app.auth.accept_invite(&token, form, peer).await?;
     Ok(cookie::with_refresh(&app, &headers, signed_in))

@@ -7,6 +7,7 @@ use axum::routing::{get, put};
 use serde::Deserialize;
 use stonechat_store::{Error as StoreError, account, people};
 use stonechat_wire::{Code, ServerRole, User, UserId, UsersPage};
+use unicode_normalization::UnicodeNormalization;
 
 use super::{Error, Json, Path, Query, Result, SignedIn, page_limit};
 use crate::app::App;
@@ -38,7 +39,7 @@ async fn search(
     }
     let limit = page_limit(query.limit)?;
     let (user, guest) = (device.actor.user, device.role == ServerRole::Guest);
-    let text = query.q.trim().trim_start_matches('@').to_owned();
+    let text: String = query.q.trim().trim_start_matches('@').nfc().collect();
     let read = app.readers.read(move |sql| account::search(sql, user, guest, &text, &query.page, limit + 1));
     let mut users = read.await?;
     let more = users.len() > limit;

@@ -23,7 +23,7 @@ create table users (
   bot integer not null default 0,
   imported integer not null default 0,
   password_hash text,
-  must_change_password integer not null default 0,
+  must_change_password integer not null default 0,  -- 1: temporary; 2: temporary and used
   created_at integer not null,
   disabled_at integer,
   last_seen_at integer,
@@ -52,11 +52,13 @@ create index devices_of_imports on devices (name) where token_hash is null and r
 create index devices_by_previous_refresh on devices (previous_refresh_hash) where previous_refresh_hash is not null;
 create index devices_by_push_token on devices (push_token) where push_token is not null;
 
--- Every refresh token that was used up, so that its second use is recognised as theft.
+-- Refresh tokens that were used up, so that a second use is recognised as theft. Kept for as long as one lives.
 create table used_refresh_tokens (
   hash blob primary key,
-  device integer not null
+  device integer not null,
+  used_at integer not null
 ) without rowid;
+create index used_refresh_tokens_by_device on used_refresh_tokens (device, used_at);
 
 create table invites (
   key integer primary key,
