@@ -13,13 +13,17 @@ pub struct Person {
     pub token: String,
 }
 
-/// Sockets per local address: a port is needed for each.
-const PER_ADDRESS: usize = 5_000;
+/// Sockets per local address. Few: the kernel searches a free port among those of an address, and with thousands
+/// taken or in `TIME_WAIT` that search costs the load generator seconds in one system call after the other.
+const PER_ADDRESS: usize = 500;
 
-/// The loopback address of the n-th client: 127.0.0.2, 127.0.0.3 …
+/// The loopback address of the n-th client: 127.x.0.2, 127.x.0.3 …, with an x of this process, so that one run does
+/// not meet the ports that the run before it has just used.
 pub fn local_address(n: usize) -> IpAddr {
-    let host = u8::try_from(2 + n / PER_ADDRESS).unwrap_or(u8::MAX);
-    IpAddr::V4(Ipv4Addr::new(127, 0, 0, host))
+    let of_process = u8::try_from(std::process::id() % 250).unwrap_or(0);
+    let host = u16::try_from(2 + n / PER_ADDRESS).unwrap_or(u16::MAX);
+    let [high, low] = host.to_be_bytes();
+    IpAddr::V4(Ipv4Addr::new(127, of_process, high, low))
 }
 
 /// Opens a socket and says `connect`, no more.
