@@ -25,6 +25,8 @@ pub(crate) struct Rooms {
     pub(crate) conversations: Conversations,
     pub(crate) presence: Presence,
     pub(crate) typing: Typing,
+    #[cfg(feature = "test-hooks")]
+    pub(crate) hooks: Arc<crate::test_hooks::Hooks>,
     pub(crate) stop: tokio_util::sync::CancellationToken,
 }
 

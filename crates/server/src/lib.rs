@@ -13,4 +13,6 @@ mod conversation;
 mod presence;
 mod typing;
 mod router;
+#[cfg(feature = "test-hooks")]
+mod test_hooks;
 mod page;

@@ -1,77 +1,88 @@
-//! Page: the small web page inside the binary, made without a build step.
+//! Page: the web app inside the binary, or a small page in its place where the server was built without it.
+//!
+//! Invariant: scripts run from this server only, or by their hash; nothing is framed; no address of the app is
+//! answered with anything but the app.
+
+use std::sync::LazyLock;
 
 use axum::Router;
-use axum::extract::Path;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 
 use crate::app::App;
 
-const HTML: &str = include_str!("page/index.html");
-const HTML_KIND: &str = "text/html; charset=utf-8";
-const STYLE_KIND: &str = "text/css; charset=utf-8";
-const SCRIPT_KIND: &str = "text/javascript; charset=utf-8";
+mod built;
+mod fallback;
 
-/// What the page is made of: name under `/page/`, content type, text.
-const FILES: &[(&str, &str, &str)] = &[
-    ("app.css", STYLE_KIND, include_str!("page/app.css")),
-    ("icon.svg", "image/svg+xml", include_str!("page/icon.svg")),
-    ("app.js", SCRIPT_KIND, include_str!("page/app.js")),
-    ("screens.js", SCRIPT_KIND, include_str!("page/screens.js")),
-    ("chat.js", SCRIPT_KIND, include_str!("page/chat.js")),
-    ("list.js", SCRIPT_KIND, include_str!("page/list.js")),
-    ("timeline.js", SCRIPT_KIND, include_str!("page/timeline.js")),
-    ("outbox.js", SCRIPT_KIND, include_str!("page/outbox.js")),
-    ("live.js", SCRIPT_KIND, include_str!("page/live.js")),
-    ("api.js", SCRIPT_KIND, include_str!("page/api.js")),
-    ("element.js", SCRIPT_KIND, include_str!("page/element.js")),
+/// Addresses of the app; it knows what to show there.
+const ADDRESSES: &[&str] = &[
+    "/",
+    "/setup",
+    "/login",
+    "/join/{token}",
+    "/c/{conversation}",
+    "/c/{conversation}/{seq}",
+    "/settings",
+    "/settings/{section}",
 ];
 
-/// Scripts and styles of our own only, nothing framed, no inline code.
-const POLICY: &str = "default-src 'self'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
-     object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; \
-     require-trusted-types-for 'script'";
+/// The app's policy, with the hashes of its inline scripts (the theme before the first paint). Sockets of the same host
+/// are `'self'` (CSP 3). Trusted types: Svelte's own for its templates, and one that only names the service worker.
+static POLICY: LazyLock<HeaderValue> = LazyLock::new(|| {
+    let hashes: String = built::SCRIPTS.iter().map(|hash| format!(" '{hash}'")).collect();
+    let policy = format!(
+        "default-src 'none'; script-src 'self'{hashes}; style-src 'self'; font-src 'self'; \
+         img-src 'self' data: blob:; connect-src 'self'; manifest-src 'self'; worker-src 'self'; object-src 'none'; \
+         base-uri 'none'; form-action 'self'; frame-ancestors 'none'; require-trusted-types-for 'script'; \
+         trusted-types svelte-trusted-html stonechat-worker"
+    );
+    HeaderValue::try_from(policy).unwrap_or(HeaderValue::from_static("default-src 'none'"))
+});
 
 pub(crate) fn routes() -> Router<App> {
-    Router::new()
-        .route("/", get(html))
-        .route("/setup", get(html))
-        .route("/join/{token}", get(html))
-        .route("/c/{conversation}", get(html))
-        .route("/page/{name}", get(part))
-        .fallback(elsewhere)
-}
-
-async fn html() -> Response {
-    text(HTML_KIND, HTML)
-}
-
-async fn part(Path(name): Path<String>) -> Response {
-    match FILES.iter().find(|(file, ..)| *file == name) {
-        Some((_, kind, content)) => text(kind, content),
-        None => StatusCode::NOT_FOUND.into_response(),
+    let mut router = Router::new().fallback(elsewhere);
+    for address in ADDRESSES {
+        router = router.route(address, get(html));
+    }
+    match built::find("/index.html") {
+        Some(_) => router,
+        None => router.route("/page/{name}", get(fallback::part)),
     }
 }
 
-/// A browser that asks for any other address gets the page, which knows what to say; a program gets nothing.
-async fn elsewhere(method: Method, headers: HeaderMap) -> Response {
-    let accept = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or("");
-    if method != Method::GET || !accept.contains("text/html") {
+async fn html(headers: HeaderMap) -> Response {
+    match built::find("/index.html") {
+        Some(index) => guarded(index.answer(&headers), POLICY.clone()),
+        None => fallback::html(),
+    }
+}
+
+/// A file of the app. A browser that asks for any other address gets the app, which knows what to say; a program gets
+/// nothing.
+async fn elsewhere(method: Method, uri: Uri, mut headers: HeaderMap) -> Response {
+    if method != Method::GET && method != Method::HEAD {
         return StatusCode::NOT_FOUND.into_response();
     }
-    (StatusCode::NOT_FOUND, text(HTML_KIND, HTML)).into_response()
+    if let Some(file) = built::find(uri.path()) {
+        return guarded(file.answer(&headers), POLICY.clone());
+    }
+    let accept = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or("");
+    if !accept.contains("text/html") {
+        return StatusCode::NOT_FOUND.into_response();
+    }
+    // Whoever has the page is not told that it is at this address.
+    headers.remove(header::IF_NONE_MATCH);
+    (StatusCode::NOT_FOUND, html(headers).await).into_response()
 }
 
-fn text(kind: &'static str, content: &'static str) -> Response {
-    let mut response = content.into_response();
+/// Puts on what every answer of the page carries.
+fn guarded(mut response: Response, policy: HeaderValue) -> Response {
     let headers = response.headers_mut();
+    headers.insert(header::CONTENT_SECURITY_POLICY, policy);
     for (name, value) in [
-        (header::CONTENT_TYPE, kind),
-        (header::CONTENT_SECURITY_POLICY, POLICY),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::REFERRER_POLICY, "no-referrer"),
-        (header::CACHE_CONTROL, "no-cache"),
         (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
     ] {
         headers.insert(name, HeaderValue::from_static(value));
@@ -83,27 +94,24 @@ fn text(kind: &'static str, content: &'static str) -> Response {
 mod tests {
     use super::*;
 
-    /// FR-12: every part is ours and routed; nothing is fetched from elsewhere, nothing gets in as HTML.
+    /// SX-01: nothing from elsewhere, no inline code but what is named by its hash.
     #[test]
-    fn fr_12_the_page_is_whole_and_asks_nobody_else() {
-        let known = |name: &str| FILES.iter().any(|(file, ..)| *file == name);
-        let mut imports = 0;
-        for (name, kind, content) in FILES.iter().chain(&[("index.html", HTML_KIND, HTML)]) {
-            for part in content
-                .split(['"', '\''])
-                .filter_map(|text| text.strip_prefix("./").or(text.strip_prefix("/page/")))
-            {
-                assert!(known(part), "{name} asks for {part}");
-                imports += 1;
-            }
-            let foreign = content.replace("http://www.w3.org/2000/svg", "");
-            let foreign = ["http://", "https://", "//cdn"].iter().find(|text| foreign.contains(**text));
-            assert_eq!(foreign, None, "{name}");
-            let unsafe_ways =
-                ["innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", " style=\""];
-            assert!(*kind == STYLE_KIND || unsafe_ways.iter().all(|way| !content.contains(way)), "{name}");
+    fn sx_01_the_policy_of_the_app_is_strict() {
+        let policy = POLICY.to_str().unwrap();
+        assert!(!policy.contains("unsafe") && !policy.contains('*') && !policy.contains("http"), "{policy}");
+        let directive = |name: &str| {
+            policy.split("; ").find_map(|directive| directive.strip_prefix(name)).unwrap_or_default().trim()
+        };
+        for none in ["default-src", "object-src", "base-uri", "frame-ancestors"] {
+            assert_eq!(directive(none), "'none'", "{none}");
         }
-        assert!(imports > FILES.len(), "the search finds imports");
-        assert!(!POLICY.contains("unsafe") && !POLICY.contains('*'));
+        for own in ["style-src", "font-src", "connect-src", "manifest-src", "worker-src", "form-action"] {
+            assert_eq!(directive(own), "'self'", "{own}");
+        }
+        let scripts: Vec<_> = directive("script-src").split(' ').collect();
+        assert_eq!(scripts.len(), 1 + built::SCRIPTS.len());
+        assert!(scripts[1..].iter().all(|hash| hash.starts_with("'sha256-")), "{scripts:?}");
+        assert_eq!(directive("require-trusted-types-for"), "'script'");
+        assert_eq!(directive("trusted-types"), "svelte-trusted-html stonechat-worker");
     }
 }

@@ -34,6 +34,8 @@ mod presence;
 mod sync;
 mod health;
 mod stats;
+#[cfg(feature = "test-hooks")]
+mod test_hooks;
 
 /// Largest JSON body.
 const MAX_BODY_BYTES: usize = 1 << 20;
@@ -56,7 +58,10 @@ pub(crate) fn routes() -> Router<App> {
         .merge(stats::routes())
         .fallback(|| async { Error::from(Code::NotFound) })
         .method_not_allowed_fallback(|| async { Error::from(Code::MethodNotAllowed) });
-    Router::new().nest("/api/v1", api).merge(health::routes())
+    let routes = Router::new().nest("/api/v1", api).merge(health::routes());
+    #[cfg(feature = "test-hooks")]
+    let routes = routes.merge(test_hooks::routes());
+    routes
 }
 
 /// What a handler answers when it does not do what was asked.

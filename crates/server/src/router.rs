@@ -23,6 +23,8 @@ mod members;
 mod batches;
 mod receipts;
 mod deliver;
+#[cfg(feature = "test-hooks")]
+mod hooked;
 
 use registry::{Registry, Session, SessionKind};
 

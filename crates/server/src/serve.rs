@@ -121,8 +121,20 @@ pub async fn start(settings: Settings) -> Result<Server, Error> {
     let setup_link = auth.setup_link(address).await?;
     let conversations = Conversations::new(writer.clone(), readers.clone(), &settings);
     let stop = CancellationToken::new();
-    let rooms =
-        Rooms { settings, store, writer, readers, auth, router, conversations, presence, typing, stop };
+    let rooms = Rooms {
+        settings,
+        store,
+        writer,
+        readers,
+        auth,
+        #[cfg(feature = "test-hooks")]
+        hooks: router.hooks(),
+        router,
+        conversations,
+        presence,
+        typing,
+        stop,
+    };
     let app = App(Arc::new(rooms));
     tasks.spawn(accept(app.clone(), listener));
     Ok(Server {
@@ -223,12 +235,14 @@ async fn serve_connection(app: App, routes: axum::Router, stream: TcpStream, pee
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "TCP_NODELAY was refused");
     }
-    let routes = routes.layer(axum::Extension(peer));
+    let service = TowerToHyperService::new(routes.layer(axum::Extension(peer)));
+    #[cfg(feature = "test-hooks")]
+    let service = crate::test_hooks::door::Door::new(app.hooks.clone(), service);
     let connection = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_TIMEOUT)
         .max_buf_size(64 * 1024)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(routes))
+        .serve_connection(TokioIo::new(stream), service)
         .with_upgrades();
     let mut connection = std::pin::pin!(connection);
     let served = tokio::select! {

@@ -7,6 +7,7 @@ use crate::{ConversationRef, Cursor, DeviceId, InviteId, ServerFrame, Timestamp,
 
 /// A person's role on the server, weakest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 #[serde(rename_all = "snake_case")]
 pub enum ServerRole {
     /// Sees only the conversations they were invited to; finds no people and no channels.
@@ -19,6 +20,7 @@ pub enum ServerRole {
 /// Body of `POST /setup`: makes the first admin. The key comes from the link's fragment and is never in a URL
 /// that reaches the server.
 #[derive(Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(optional_fields))]
 pub struct Setup {
     pub key: String,
     pub server_name: String,
@@ -31,6 +33,7 @@ pub struct Setup {
 
 /// Body of `POST /auth/login`.
 #[derive(Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(optional_fields))]
 pub struct Login {
     pub handle: String,
     pub password: String,
@@ -40,6 +43,7 @@ pub struct Login {
 
 /// Body of `POST /auth/refresh`. A browser leaves the token out: its cookie carries it.
 #[derive(Clone, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(optional_fields))]
 pub struct Refresh {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refresh_token: Option<String>,
@@ -47,6 +51,7 @@ pub struct Refresh {
 
 /// Answer of `setup`, `auth/login`, `auth/refresh` and `invites/{token}/accept`.
 #[derive(Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(optional_fields))]
 pub struct SignedIn {
     pub user_id: UserId,
     pub device_id: DeviceId,
@@ -62,6 +67,7 @@ pub struct SignedIn {
 
 /// Body of `PUT /auth/password`. Signs out the user's other devices.
 #[derive(Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(optional_fields))]
 pub struct ChangePassword {
     pub current_password: String,
     pub new_password: String,
@@ -69,6 +75,7 @@ pub struct ChangePassword {
 
 /// Answer of `POST /admin/users/{id}/reset-password`: a one-use password the person must change.
 #[derive(Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(optional_fields))]
 pub struct PasswordReset {
     pub temporary_password: String,
 }
@@ -76,6 +83,7 @@ pub struct PasswordReset {
 /// Answer of `POST /ws-ticket`: opens one socket within 30 s, as `Sec-WebSocket-Protocol: stonechat.v1,
 /// ticket.<ticket>`.
 #[derive(Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(optional_fields))]
 pub struct WsTicket {
     pub ticket: String,
     pub expires_in_ms: u64,
@@ -83,19 +91,23 @@ pub struct WsTicket {
 
 /// A person as others see them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(optional_fields))]
 pub struct User {
     pub user_id: UserId,
     pub handle: String,
     pub name: String,
     pub role: ServerRole,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    #[cfg_attr(feature = "typescript", ts(as = "Option<_>"))]
     pub bot: bool,
     /// Came with an import; nobody signs in as them until an invitation is claimed.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    #[cfg_attr(feature = "typescript", ts(as = "Option<_>"))]
     pub imported: bool,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(optional_fields))]
 pub struct UsersPage {
     pub users: Vec<User>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -104,6 +116,7 @@ pub struct UsersPage {
 
 /// Answer of `GET /me`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(optional_fields))]
 pub struct Me {
     #[serde(flatten)]
     pub user: User,
@@ -111,12 +124,14 @@ pub struct Me {
     pub settings: Settings,
     /// The password was set by an admin and must be changed.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    #[cfg_attr(feature = "typescript", ts(as = "Option<_>"))]
     pub must_change_password: bool,
     pub blocked: Vec<UserId>,
 }
 
 /// Body of `PATCH /me`: what is absent stays.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(optional_fields))]
 pub struct ChangeMe {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
@@ -126,6 +141,7 @@ pub struct ChangeMe {
 
 /// What a person decided about what others see of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(optional_fields))]
 #[serde(default)]
 pub struct Settings {
     pub share_presence: bool,
@@ -141,6 +157,7 @@ impl Default for Settings {
 
 /// One of the viewer's own devices.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(optional_fields))]
 pub struct Device {
     pub device_id: DeviceId,
     pub name: String,
@@ -153,12 +170,14 @@ pub struct Device {
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(optional_fields))]
 pub struct DevicesPage {
     pub devices: Vec<Device>,
 }
 
 /// Body of `POST /devices`: registers the calling device's push target; of `PATCH /devices/{id}`: its name.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(optional_fields))]
 pub struct ChangeDevice {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
@@ -168,17 +187,22 @@ pub struct ChangeDevice {
 
 /// Body of `POST /invites`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(optional_fields))]
 pub struct CreateInvite {
     /// Seven days unless given; `null` never expires.
     #[serde(default = "seven_days")]
+    #[cfg_attr(feature = "typescript", ts(optional = nullable))]
     pub expires_in_s: Option<u64>,
     /// 25 unless given; `null` is without limit.
     #[serde(default = "twenty_five")]
+    #[cfg_attr(feature = "typescript", ts(optional = nullable))]
     pub uses: Option<u32>,
     /// Conversations to join at once.
     #[serde(default)]
+    #[cfg_attr(feature = "typescript", ts(as = "Option<_>"))]
     pub conversations: Vec<ConversationRef>,
     #[serde(default = "member")]
+    #[cfg_attr(feature = "typescript", ts(as = "Option<_>"))]
     pub role: ServerRole,
     /// The imported person that whoever accepts becomes; such an invitation has one use.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -213,6 +237,7 @@ fn member() -> ServerRole {
 
 /// An invitation; `token` only in the answer to its creation.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(optional_fields))]
 pub struct Invite {
     pub invite_id: InviteId,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -233,12 +258,14 @@ pub struct Invite {
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(optional_fields))]
 pub struct InvitesPage {
     pub invites: Vec<Invite>,
 }
 
 /// Answer of `GET /invites/{token}`: what somebody without an account may know.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(optional_fields))]
 pub struct InviteInfo {
     pub server_name: String,
     pub inviter: String,
@@ -251,6 +278,7 @@ pub struct InviteInfo {
 
 /// Body of `POST /invites/{token}/accept`. Somebody signed in sends none of it but joins the conversations.
 #[derive(Clone, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(optional_fields))]
 pub struct AcceptInvite {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
@@ -264,6 +292,7 @@ pub struct AcceptInvite {
 
 /// What others see of somebody's being there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 #[serde(rename_all = "snake_case")]
 pub enum PresenceStatus {
     Online,
@@ -276,6 +305,7 @@ pub enum PresenceStatus {
 
 /// One person's presence, blurred before it leaves the server.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(optional_fields))]
 pub struct Presence {
     pub user_id: UserId,
     pub status: PresenceStatus,
@@ -286,6 +316,7 @@ pub struct Presence {
 
 /// Answer of `GET /presence?user_id=…&user_id=…` and of `GET /conversations/{id}/presence`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(optional_fields))]
 pub struct PresenceList {
     pub presence: Vec<Presence>,
     /// How many are online; in a conversation of more than 200 members the only thing told.
@@ -295,6 +326,7 @@ pub struct PresenceList {
 
 /// Body of `PUT /presence` and the `presence` frame of a client.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(optional_fields))]
 pub struct SetPresence {
     /// `online`, `away`, `busy`, or `offline` to appear offline.
     pub status: PresenceStatus,
@@ -302,16 +334,19 @@ pub struct SetPresence {
 
 /// One row of the account state, replaced in place.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(optional_fields))]
 pub struct AccountEntry {
     /// `read/<conversation>`, `read/<conversation>/<root seq>`, `conversation/<id>`, `mute/<conversation>`,
     /// `follow/<conversation>/<root seq>`, `block/<user>`, `settings`, `profile`, `device/<id>`.
     pub key: String,
     /// `null` where the thing is gone.
+    #[cfg_attr(feature = "typescript", ts(type = "unknown"))]
     pub value: Value,
 }
 
 /// Value of the account state's `conversation/<id>`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum Membership {
     /// Start this conversation anew from `visible_from`.
@@ -322,6 +357,7 @@ pub enum Membership {
 
 /// Answer of `GET /sync`: the frames a socket would have brought, in order.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(optional_fields))]
 pub struct SyncPage {
     pub frames: Vec<ServerFrame>,
     pub cursor: Cursor,
@@ -331,6 +367,7 @@ pub struct SyncPage {
 
 /// Body of `POST /admin/bench-users`: people with device tokens, for load runs.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(optional_fields))]
 pub struct CreateBenchUsers {
     pub count: u32,
     /// Handles are `<prefix>-<n>`.
@@ -340,22 +377,26 @@ pub struct CreateBenchUsers {
 /// Body of `POST /admin/bench-conversations`: groups of the given people, without events of their joining
 /// for each.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(optional_fields))]
 pub struct CreateBenchConversations {
     pub conversations: Vec<Vec<UserId>>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(optional_fields))]
 pub struct BenchConversations {
     pub conversation_ids: Vec<crate::ConversationId>,
 }
 
 /// People with tokens that sign in as a device of theirs.
 #[derive(Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(optional_fields))]
 pub struct DeviceTokens {
     pub users: Vec<DeviceToken>,
 }
 
 #[derive(Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(optional_fields))]
 pub struct DeviceToken {
     pub user_id: UserId,
     pub handle: String,
@@ -365,14 +406,17 @@ pub struct DeviceToken {
 
 /// Body of `POST /admin/device-tokens`: for people who came with an import, and nobody else.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(optional_fields))]
 pub struct CreateDeviceTokens {
     /// All imported people when empty.
     #[serde(default)]
+    #[cfg_attr(feature = "typescript", ts(as = "Option<_>"))]
     pub user_ids: Vec<UserId>,
 }
 
 /// Answer of `GET /ready`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(optional_fields))]
 pub struct Ready {
     pub ready: bool,
     pub version: String,

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::{ConversationId, ConversationRef, Message, Seq, Timestamp, UserId};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 #[serde(rename_all = "snake_case")]
 pub enum ConversationKind {
     Direct,
@@ -14,6 +15,7 @@ pub enum ConversationKind {
 
 /// A member's role in one conversation, weakest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
     Member,
@@ -23,6 +25,7 @@ pub enum Role {
 
 /// Who may post.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 #[serde(rename_all = "snake_case")]
 pub enum Posting {
     Everyone,
@@ -32,10 +35,12 @@ pub enum Posting {
 
 /// Body of `POST /conversations`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(optional_fields))]
 pub struct CreateConversation {
     pub kind: ConversationKind,
     /// The other person of a direct conversation, or who is in a group or channel from the start.
     #[serde(default)]
+    #[cfg_attr(feature = "typescript", ts(as = "Option<_>"))]
     pub members: Vec<UserId>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
@@ -50,6 +55,7 @@ pub struct CreateConversation {
 
 /// Body of `PATCH /conversations/{id}`: what is absent stays.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(optional_fields))]
 pub struct ChangeConversation {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
@@ -63,6 +69,7 @@ pub struct ChangeConversation {
 
 /// A conversation as one member sees it in the list.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(optional_fields))]
 pub struct Conversation {
     pub conversation_id: ConversationId,
     pub kind: ConversationKind,
@@ -107,6 +114,7 @@ pub struct Conversation {
 
 /// Answer of `GET /conversations`, newest activity first.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(optional_fields))]
 pub struct ConversationsPage {
     pub conversations: Vec<Conversation>,
     /// Give it back as `page=` for the rest; absent on the last page.
@@ -117,6 +125,7 @@ pub struct ConversationsPage {
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(optional_fields))]
 pub struct ConversationTotals {
     pub conversations: u64,
     pub unread: u64,
@@ -125,6 +134,7 @@ pub struct ConversationTotals {
 
 /// A channel as somebody who has not joined it sees it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(optional_fields))]
 pub struct PublicChannel {
     pub conversation_id: ConversationId,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -139,6 +149,7 @@ pub struct PublicChannel {
 
 /// Answer of `GET /conversations/public`, by name.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(optional_fields))]
 pub struct PublicChannelsPage {
     pub channels: Vec<PublicChannel>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -147,6 +158,7 @@ pub struct PublicChannelsPage {
 
 /// A member of a conversation.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(optional_fields))]
 pub struct Member {
     pub user_id: UserId,
     pub handle: String,
@@ -160,6 +172,7 @@ pub struct Member {
 
 /// Answer of `GET /conversations/{id}/members`, by handle.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(optional_fields))]
 pub struct MembersPage {
     pub members: Vec<Member>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -168,25 +181,30 @@ pub struct MembersPage {
 
 /// Body of `POST /conversations/{id}/members`: invite people, or join oneself with an empty list.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(optional_fields))]
 pub struct AddMembers {
     #[serde(default)]
+    #[cfg_attr(feature = "typescript", ts(as = "Option<_>"))]
     pub user_ids: Vec<UserId>,
 }
 
 /// Body of `PATCH /conversations/{id}/members/{user}`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(optional_fields))]
 pub struct ChangeMember {
     pub role: Role,
 }
 
 /// Body of `PUT /conversations/{id}/mute`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(optional_fields))]
 pub struct SetMute {
     pub muted: bool,
 }
 
 /// Body of `PUT /conversations/{id}/follow`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(optional_fields))]
 pub struct SetFollow {
     pub thread: Seq,
     pub follow: bool,
@@ -195,6 +213,7 @@ pub struct SetFollow {
 /// Body of `PUT /conversations/{id}/read` and the `read` frame. A position is `(read_generation, read_seq)`,
 /// compared in that order; within a generation it only moves forward.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(optional_fields))]
 pub struct Read {
     pub conversation_id: ConversationRef,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -205,6 +224,7 @@ pub struct Read {
 
 /// The `mark_unread` frame: everything from `seq` on counts as unread again. Raises the generation.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(optional_fields))]
 pub struct MarkUnread {
     pub conversation_id: ConversationRef,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -214,6 +234,7 @@ pub struct MarkUnread {
 
 /// A read position as devices of the same user exchange it (account state `read/<conversation_id>`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(optional_fields))]
 pub struct ReadPosition {
     pub read_generation: u64,
     pub read_seq: Seq,

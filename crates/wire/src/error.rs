@@ -11,6 +11,7 @@ macro_rules! codes {
     ($($(#[$doc:meta])* $name:ident = $text:literal, $status:literal, $title:literal;)*) => {
         /// Why a request was not done. Stable: programs may match on it.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+        #[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
         pub enum Code {
             $($(#[$doc])* #[serde(rename = $text)] $name,)*
         }
@@ -82,6 +83,7 @@ impl fmt::Display for Code {
 
 /// A refusal or failure as a REST body (`application/problem+json`, RFC 9457).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(optional_fields))]
 pub struct Problem {
     /// A stable address of the code's documentation, relative to the server.
     #[serde(rename = "type")]
@@ -90,6 +92,7 @@ pub struct Problem {
     pub status: u16,
     pub code: Code,
     #[serde(default, skip_serializing_if = "Value::is_null")]
+    #[cfg_attr(feature = "typescript", ts(type = "unknown"))]
     pub params: Value,
     /// Finds the request in the server's log.
     pub request_id: String,

@@ -15,6 +15,7 @@ pub type Version = BTreeMap<DeviceId, u64>;
 
 /// One entry of a conversation's log.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(optional_fields))]
 pub struct Event {
     pub conversation_id: ConversationId,
     pub seq: Seq,
@@ -35,6 +36,7 @@ pub struct Event {
 
 /// What happened. The wire's `type` is the variant's name in snake case.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum EventBody {
     /// Somebody wrote. `content` is the first text; edits follow as events of their own.
@@ -63,6 +65,7 @@ pub enum EventBody {
     Created {
         kind: crate::ConversationKind,
         #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[cfg_attr(feature = "typescript", ts(optional))]
         name: Option<String>,
     },
     MemberJoined {
@@ -93,6 +96,7 @@ pub enum EventBody {
 
 /// The content of a `message` event.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(optional_fields))]
 pub struct MessageBody {
     pub message_id: MessageId,
     /// Markdown source as written, or what `content_type` says; empty once deleted.
@@ -101,6 +105,7 @@ pub struct MessageBody {
     pub content_type: String,
     /// The sender's own JSON object, kept as written.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "typescript", ts(type = "unknown"))]
     pub metadata: Option<Box<RawValue>>,
     /// The message this one quotes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -112,14 +117,18 @@ pub struct MessageBody {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub thread_ordinal: Option<u64>,
     #[serde(default, skip_serializing_if = "Mentions::is_empty")]
+    #[cfg_attr(feature = "typescript", ts(as = "Option<_>"))]
     pub mentions: Mentions,
+    #[cfg_attr(feature = "typescript", ts(type = "Version"))]
     pub version: Version,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    #[cfg_attr(feature = "typescript", ts(as = "Option<_>"))]
     pub deleted: bool,
 }
 
 /// The content of an `edit` event.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(optional_fields))]
 pub struct EditBody {
     pub message_id: MessageId,
     pub message_seq: Seq,
@@ -129,25 +138,32 @@ pub struct EditBody {
     pub content: String,
     pub content_type: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "typescript", ts(type = "unknown"))]
     pub metadata: Option<Box<RawValue>>,
     #[serde(default, skip_serializing_if = "Mentions::is_empty")]
+    #[cfg_attr(feature = "typescript", ts(as = "Option<_>"))]
     pub mentions: Mentions,
+    #[cfg_attr(feature = "typescript", ts(type = "Version"))]
     pub version: Version,
     /// The time the edit counts with when it met another one: the device's clock, clamped by the server.
     pub edited_at: Timestamp,
     /// Whether this text became the message's text. A concurrent edit that lost is kept in the history only.
     pub current: bool,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    #[cfg_attr(feature = "typescript", ts(as = "Option<_>"))]
     pub deleted: bool,
 }
 
 /// Who is mentioned.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(optional_fields))]
 pub struct Mentions {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "typescript", ts(as = "Option<_>"))]
     pub users: Vec<UserId>,
     /// `@all`.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    #[cfg_attr(feature = "typescript", ts(as = "Option<_>"))]
     pub all: bool,
 }
 
@@ -158,6 +174,7 @@ impl Mentions {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 #[serde(rename_all = "snake_case")]
 pub enum ReactionAction {
     Add,

@@ -39,6 +39,7 @@ pub mod close {
 
 /// What a client says.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum ClientFrame {
     Connect(Connect),
@@ -62,6 +63,7 @@ pub enum ClientFrame {
 
 /// Always the first frame, within 10 s; sent again it renews the token.
 #[derive(Clone, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(optional_fields))]
 pub struct Connect {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token: Option<String>,
@@ -80,6 +82,7 @@ impl std::fmt::Debug for Connect {
 
 /// Sends a message to a conversation, or `to` a person (which opens the direct conversation).
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(optional_fields))]
 pub struct SendMessage {
     /// May come as the `Idempotency-Key` header instead on REST.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -92,6 +95,7 @@ pub struct SendMessage {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub content_type: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "typescript", ts(type = "unknown"))]
     pub metadata: Option<Box<RawValue>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reply_to: Option<Seq>,
@@ -104,6 +108,7 @@ pub struct SendMessage {
 
 /// Gives a message another text.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(optional_fields))]
 pub struct EditMessage {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client_id: Option<ClientId>,
@@ -115,8 +120,10 @@ pub struct EditMessage {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub content_type: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "typescript", ts(type = "unknown"))]
     pub metadata: Option<Box<RawValue>>,
     /// The versions the editor saw.
+    #[cfg_attr(feature = "typescript", ts(type = "Version"))]
     pub version: Version,
     /// The device's clock when the edit was made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -124,6 +131,7 @@ pub struct EditMessage {
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(optional_fields))]
 pub struct DeleteMessage {
     pub client_id: ClientId,
     pub conversation_id: ConversationRef,
@@ -131,6 +139,7 @@ pub struct DeleteMessage {
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(optional_fields))]
 pub struct React {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client_id: Option<ClientId>,
@@ -143,6 +152,7 @@ pub struct React {
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(optional_fields))]
 pub struct PinMessage {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client_id: Option<ClientId>,
@@ -155,6 +165,7 @@ pub struct PinMessage {
 
 /// Somebody started or stopped typing. Never stored; expires 6 s after the last start.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(optional_fields))]
 pub struct Typing {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub conversation_id: Option<ConversationRef>,
@@ -166,6 +177,7 @@ pub struct Typing {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 #[serde(rename_all = "snake_case")]
 pub enum TypingAction {
     Start,
@@ -174,15 +186,19 @@ pub enum TypingAction {
 
 /// Whose presence and which conversations' typing a client wants. Durable events come without asking.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(optional_fields))]
 pub struct Subscription {
     #[serde(default)]
+    #[cfg_attr(feature = "typescript", ts(as = "Option<_>"))]
     pub users: Vec<UserId>,
     #[serde(default)]
+    #[cfg_attr(feature = "typescript", ts(as = "Option<_>"))]
     pub conversations: Vec<ConversationRef>,
 }
 
 /// What the server says.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 #[serde(untagged)]
 pub enum ServerFrame {
     Control(Control),
@@ -191,6 +207,7 @@ pub enum ServerFrame {
 
 /// Frames that are not events of a log.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum Control {
     Hello(Hello),
@@ -230,15 +247,18 @@ pub enum Control {
         conversation_id: ConversationId,
         user_id: UserId,
         #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[cfg_attr(feature = "typescript", ts(optional))]
         thread: Option<Seq>,
         action: TypingAction,
     },
     /// Changes of the last 5 s among those subscribed to.
     Presence {
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        #[cfg_attr(feature = "typescript", ts(as = "Option<_>", optional))]
         presence: Vec<Presence>,
         /// Conversations of more than 200 members: only how many are online.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        #[cfg_attr(feature = "typescript", ts(as = "Option<_>", optional))]
         counts: Vec<PresenceCount>,
     },
     Heartbeat {},
@@ -248,6 +268,7 @@ pub enum Control {
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(optional_fields))]
 pub struct Hello {
     pub session_id: SessionId,
     pub user_id: UserId,
@@ -264,6 +285,7 @@ pub struct Hello {
 
 /// The event is on disk at this place.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(optional_fields))]
 pub struct Ack {
     pub client_id: ClientId,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -276,14 +298,17 @@ pub struct Ack {
     pub durability: Option<String>,
     /// Whether this answers a repeat.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    #[cfg_attr(feature = "typescript", ts(as = "Option<_>"))]
     pub repeated: bool,
 }
 
 /// A request was refused or failed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(optional_fields))]
 pub struct ErrorFrame {
     pub code: Code,
     #[serde(default, skip_serializing_if = "Value::is_null")]
+    #[cfg_attr(feature = "typescript", ts(type = "unknown"))]
     pub params: Value,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_after_ms: Option<u64>,
@@ -293,6 +318,7 @@ pub struct ErrorFrame {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 #[serde(rename_all = "snake_case")]
 pub enum GapReason {
     /// Not for this user.
@@ -304,6 +330,7 @@ pub enum GapReason {
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(optional_fields))]
 pub struct BatchSummary {
     pub joined: u64,
     pub left: u64,
@@ -311,6 +338,7 @@ pub struct BatchSummary {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(optional_fields))]
 pub struct PresenceCount {
     pub conversation_id: ConversationId,
     pub online: u64,

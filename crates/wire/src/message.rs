@@ -9,6 +9,7 @@ use crate::{
 
 /// A message with its current text and all that hangs on it, as one viewer sees it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(optional_fields))]
 pub struct Message {
     pub message_id: MessageId,
     pub conversation_id: ConversationId,
@@ -22,22 +23,28 @@ pub struct Message {
     pub content: String,
     pub content_type: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "typescript", ts(type = "unknown"))]
     pub metadata: Option<Box<RawValue>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reply_to: Option<Seq>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub thread: Option<Seq>,
     #[serde(default, skip_serializing_if = "Mentions::is_empty")]
+    #[cfg_attr(feature = "typescript", ts(as = "Option<_>"))]
     pub mentions: Mentions,
+    #[cfg_attr(feature = "typescript", ts(type = "Version"))]
     pub version: Version,
     pub timestamp: Timestamp,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub edited_at: Option<Timestamp>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    #[cfg_attr(feature = "typescript", ts(as = "Option<_>"))]
     pub deleted: bool,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    #[cfg_attr(feature = "typescript", ts(as = "Option<_>"))]
     pub pinned: bool,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "typescript", ts(as = "Option<_>"))]
     pub reactions: Vec<ReactionCount>,
     /// On a thread's root: what hangs under it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -50,6 +57,7 @@ pub struct Message {
 
 /// One emoji under a message.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(optional_fields))]
 pub struct ReactionCount {
     pub emoji: String,
     pub count: u64,
@@ -59,6 +67,7 @@ pub struct ReactionCount {
 
 /// A thread in short, as it stands on its root.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(optional_fields))]
 pub struct ThreadSummary {
     pub root_seq: Seq,
     /// Replies that are not deleted.
@@ -74,6 +83,7 @@ pub struct ThreadSummary {
 
 /// A row of a timeline: a message, or what else happened in the conversation.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 #[serde(tag = "row", rename_all = "snake_case")]
 pub enum TimelineRow {
     Message(Box<Message>),
@@ -92,6 +102,7 @@ impl TimelineRow {
 
 /// Answer of `GET /conversations/{id}/messages`: rows in order of `seq`, oldest first.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(optional_fields))]
 pub struct MessagesPage {
     pub messages: Vec<TimelineRow>,
     pub has_more_before: bool,
@@ -102,11 +113,14 @@ pub struct MessagesPage {
 
 /// One text a message had; answer of `GET /conversations/{id}/messages/{seq}/history`, oldest first.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(optional_fields))]
 pub struct MessageVersion {
     pub seq: Seq,
     pub content: String,
     pub content_type: String,
+    #[cfg_attr(feature = "typescript", ts(type = "Version"))]
     pub version: Version,
+    #[cfg_attr(feature = "typescript", ts(optional = false))]
     pub by_device: Option<DeviceId>,
     pub edited_at: Timestamp,
     /// Whether it is the message's text now.
@@ -114,17 +128,20 @@ pub struct MessageVersion {
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(optional_fields))]
 pub struct MessageHistory {
     pub versions: Vec<MessageVersion>,
 }
 
 /// Answer of `GET /conversations/{id}/messages/{seq}/reactions`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(optional_fields))]
 pub struct ReactionList {
     pub reactions: Vec<Reaction>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(optional_fields))]
 pub struct Reaction {
     pub emoji: String,
     pub user_id: UserId,
@@ -132,6 +149,7 @@ pub struct Reaction {
 
 /// Answer of `GET /conversations/{id}/messages/{seq}/read-by`: members whose read position reached it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(optional_fields))]
 pub struct ReadBy {
     pub user_ids: Vec<UserId>,
     pub total: u64,
@@ -139,6 +157,7 @@ pub struct ReadBy {
 
 /// Answer of `GET /conversations/{id}/threads`, newest activity first.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(optional_fields))]
 pub struct ThreadsPage {
     pub threads: Vec<ThreadRow>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -146,12 +165,14 @@ pub struct ThreadsPage {
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(optional_fields))]
 pub struct ThreadRow {
     pub root: Message,
 }
 
 /// Answer of `GET /conversations/{id}/pins`, newest first.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(optional_fields))]
 pub struct PinsPage {
     pub messages: Vec<Message>,
 }

@@ -32,6 +32,11 @@ pub(crate) async fn run(app: App, mut socket: Socket, credentials: Option<Creden
 
 async fn live(app: App, socket: Socket, connected: Connected) {
     let guard = SessionGuard::register(&app, connected.device.actor, SessionKind::Socket);
+    // After registering: whoever came before is cut off with the others.
+    #[cfg(feature = "test-hooks")]
+    if app.hooks.is_down() {
+        return;
+    }
     guard.set_expiry(connect::expiry_s(&app, &connected.device));
     let mut session = Box::new(Live {
         catch_up: None,
@@ -81,7 +86,7 @@ impl Live {
                         if page.done {
                             self.catch_up = None;
                         }
-                        if !page.frames.is_empty() {
+                        if !page.frames.is_empty() && !self.guard.outbound.is_silent() {
                             socket.write(page.frames);
                         }
                     }
@@ -140,6 +145,11 @@ impl Live {
                 }
                 Heard::Frame(frame) => {
                     let client_id = client_id(&frame);
+                    #[cfg(feature = "test-hooks")]
+                    if let Some(refusal) = self.refused_by_test(&frame) {
+                        self.guard.outbound.push(refusal, 1);
+                        continue;
+                    }
                     if let Err(error) = self.handle(frame).await {
                         if error.code() == Code::Unauthenticated {
                             return Err(Some(end(
@@ -231,10 +241,18 @@ impl Live {
         }
     }
 
+    /// The refusal that a test ordered for the next messages.
+    #[cfg(feature = "test-hooks")]
+    fn refused_by_test(&self, frame: &ClientFrame) -> Option<bytes::Bytes> {
+        let ClientFrame::Message(message) = frame else { return None };
+        let rejection = self.app.hooks.rejection(self.actor().user_id)?;
+        Some(encode::control(&Control::Error(rejection.frame(message.client_id))))
+    }
+
     /// The first ack of a repeat; what was written now is acknowledged by the router, in its place.
     fn ack_repeat(&self, ack: stonechat_wire::Ack) {
         if ack.repeated {
-            self.guard.outbound.push(encode::control(&Control::Ack(ack)), 1);
+            self.guard.ack(encode::control(&Control::Ack(ack)));
         }
     }
 

@@ -18,6 +18,11 @@ use crate::rest::{Error, bearer};
 
 /// `GET /api/v1/ws`.
 pub(crate) async fn upgrade(State(app): State<App>, mut request: Request) -> Response {
+    // As a proxy that knows no sockets.
+    #[cfg(feature = "test-hooks")]
+    if app.hooks.refuses_sockets() {
+        return (StatusCode::BAD_REQUEST, "Bad Request\n").into_response();
+    }
     match accept(&app, &mut request) {
         Ok(response) => response,
         Err(refusal) => *refusal,

@@ -94,6 +94,10 @@ async fn send(
     key: IdempotencyKey,
     Json(message): Json<SendMessage>,
 ) -> Result<(StatusCode, Json<Ack>)> {
+    #[cfg(feature = "test-hooks")]
+    if let Some(rejection) = app.hooks.rejection(device.actor.user_id) {
+        return Err(rejection.into());
+    }
     let client_id = Some(key.or(message.client_id)?);
     let message = SendMessage { client_id, conversation_id: Some(id), to: None, ..message };
     let ack = app.conversations.send(device.actor, message).await?;

@@ -91,14 +91,17 @@ impl Delivery {
         self.flush(registry, &mut runs);
         for answer in &commit.answers {
             let Some(session) = registry.get(answer.correlation) else { continue };
-            let frame = match &answer.result {
+            match &answer.result {
                 Ok(ack) => {
                     let durability = self.relaxed.then(|| "relaxed".to_owned());
-                    encode::control(&Control::Ack(stonechat_wire::Ack { durability, ..ack.clone() }))
+                    let ack = Control::Ack(stonechat_wire::Ack { durability, ..ack.clone() });
+                    session.ack(encode::control(&ack));
                 }
-                Err(error) => super::error_frame(error.code(), error.params(), answer.client_id),
-            };
-            session.outbound.push(frame, 1);
+                Err(error) => {
+                    let frame = super::error_frame(error.code(), error.params(), answer.client_id);
+                    session.outbound.push(frame, 1);
+                }
+            }
         }
     }
 
@@ -114,7 +117,7 @@ impl Delivery {
             .map(|client_id| encode::ack_of(entry, client_id, self.relaxed));
         if self.batches.take(entry) {
             if let (Some(ack), Some(session)) = (ack, registry.get(entry.correlation)) {
-                session.outbound.push(ack, 1);
+                session.ack(ack);
             }
             return;
         }
@@ -211,7 +214,7 @@ impl Run {
                 && !acked.contains(&offered.sender)
                 && let Some(session) = registry.get(offered.sender)
             {
-                session.outbound.push(ack.clone(), 1);
+                session.ack(ack.clone());
             }
         }
     }
@@ -219,7 +222,7 @@ impl Run {
     fn offer_singly(&self, session: &Arc<Session>) {
         for offered in &self.frames {
             match &offered.ack {
-                Some(ack) if offered.sender == session.correlation => session.outbound.push(ack.clone(), 1),
+                Some(ack) if offered.sender == session.correlation => session.ack(ack.clone()),
                 _ => session.offer(offered.position, offered.frame.clone(), 1),
             }
         }

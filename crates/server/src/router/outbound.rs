@@ -13,6 +13,8 @@ use stonechat_wire::close;
 
 /// Bytes that may wait for a reader.
 pub(crate) const MAX_BYTES: usize = 256 * 1024;
+/// A close code that is never sent (RFC 6455, 7.4.1): the connection just ends.
+pub(crate) const NO_CLOSE_FRAME: u16 = 1006;
 /// Frames that may wait for a reader.
 pub(crate) const MAX_FRAMES: u32 = 1_024;
 
@@ -22,6 +24,9 @@ pub(crate) struct Outbound {
     waker: AtomicWaker,
     /// Bytes the session took and has not written yet.
     writing: AtomicU32,
+    /// Nothing is sent any more, not even a goodbye.
+    #[cfg(feature = "test-hooks")]
+    silent: std::sync::atomic::AtomicBool,
 }
 
 #[derive(Default)]
@@ -43,7 +48,7 @@ impl Outbound {
     /// Puts `count` whole frames at the end. A full queue ends the session as a slow consumer.
     pub(crate) fn push(&self, frames: Bytes, count: u32) {
         let mut queue = self.queue.lock();
-        if queue.end.is_some() {
+        if queue.end.is_some() || self.is_silent() {
             return;
         }
         let waiting = queue.bytes + self.writing.load(Ordering::Relaxed) as usize;
@@ -68,7 +73,7 @@ impl Outbound {
     pub(crate) fn end(&self, code: u16, reason: &'static str) {
         let mut queue = self.queue.lock();
         if queue.end.is_none() {
-            queue.stop(End { code, reason });
+            queue.stop(End { code: self.spoken(code), reason });
         }
         drop(queue);
         self.waker.wake();
@@ -78,10 +83,33 @@ impl Outbound {
     pub(crate) fn finish(&self, code: u16, reason: &'static str) {
         let mut queue = self.queue.lock();
         if queue.end.is_none() {
-            queue.end = Some(End { code, reason });
+            queue.end = Some(End { code: self.spoken(code), reason });
         }
         drop(queue);
         self.waker.wake();
+    }
+
+    /// Whether nothing is sent any more although the connection is open: only a test brings that about.
+    pub(crate) fn is_silent(&self) -> bool {
+        #[cfg(feature = "test-hooks")]
+        return self.silent.load(Ordering::Relaxed);
+        #[cfg(not(feature = "test-hooks"))]
+        false
+    }
+
+    /// The code to end with: whoever is silent does not say it.
+    fn spoken(&self, code: u16) -> u16 {
+        if self.is_silent() { NO_CLOSE_FRAME } else { code }
+    }
+
+    /// From now on nothing is sent, or what comes from now on is; what waited is lost.
+    #[cfg(feature = "test-hooks")]
+    pub(crate) fn set_silent(&self, silent: bool) {
+        let mut queue = self.queue.lock();
+        self.silent.store(silent, Ordering::Relaxed);
+        if silent && queue.end.is_none() {
+            *queue = Queue::default();
+        }
     }
 
     /// Takes what waits, or the end once nothing does.

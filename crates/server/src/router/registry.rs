@@ -44,6 +44,8 @@ pub(crate) struct Session {
     last_received_s: AtomicU32,
     /// When its token ends, in seconds since the server started; `u32::MAX` for tokens that do not.
     expires_s: AtomicU32,
+    #[cfg(feature = "test-hooks")]
+    pub(crate) hooked: crate::test_hooks::Hooked,
 }
 
 impl Session {
@@ -69,6 +71,23 @@ impl Session {
         }
     }
 
+    /// Gives the client the ack of what it asked for, in its place among everything else.
+    pub(crate) fn ack(&self, frame: Bytes) {
+        #[cfg(feature = "test-hooks")]
+        if self.hooked.withholds_ack(self.correlation, self.actor.user_id, &frame) {
+            return;
+        }
+        self.outbound.push(frame, 1);
+    }
+
+    /// Whether everything was offered that a cursor would cover.
+    fn is_told(&self) -> bool {
+        #[cfg(feature = "test-hooks")]
+        return !self.hooked.is_untold();
+        #[cfg(not(feature = "test-hooks"))]
+        true
+    }
+
     pub(crate) fn set_expiry(&self, expires_s: Option<u32>) {
         self.expires_s.store(expires_s.unwrap_or(u32::MAX), Ordering::Relaxed);
     }
@@ -88,6 +107,8 @@ pub(crate) struct Registry {
     /// Makes the numbers of sessions unique although the slab's places are used again.
     generation: u32,
     applied: Vector,
+    #[cfg(feature = "test-hooks")]
+    pub(crate) hooks: Arc<crate::test_hooks::Hooks>,
 }
 
 /// A session whose token ended has so long to renew it.
@@ -103,6 +124,8 @@ impl Registry {
             online: RoaringBitmap::new(),
             generation: 0,
             applied,
+            #[cfg(feature = "test-hooks")]
+            hooks: crate::test_hooks::Hooks::new(),
         }
     }
 
@@ -123,6 +146,8 @@ impl Registry {
             cursor_due: AtomicBool::new(false),
             last_received_s: AtomicU32::new(now_s),
             expires_s: AtomicU32::new(u32::MAX),
+            #[cfg(feature = "test-hooks")]
+            hooked: crate::test_hooks::Hooked::new(self.hooks.clone()),
         });
         entry.insert(session.clone());
         let own = self.by_user.entry(actor.user).or_default();
@@ -183,7 +208,7 @@ impl Registry {
             if now_s > session.expires_s.load(Ordering::Relaxed).saturating_add(EXPIRY_GRACE_S) {
                 session.outbound.end(close::UNAUTHENTICATED, "the token expired");
             }
-            if session.kind == SessionKind::Poll {
+            if session.kind == SessionKind::Poll || session.outbound.is_silent() {
                 continue;
             }
             let silent_s = now_s.saturating_sub(session.last_received_s.load(Ordering::Relaxed));
@@ -202,6 +227,7 @@ impl Registry {
         for (place, session) in &self.sessions {
             if place as u32 % CURSOR_EVERY_S != second % CURSOR_EVERY_S
                 || !session.is_live()
+                || !session.is_told()
                 || !session.cursor_due.swap(false, Ordering::Relaxed)
             {
                 continue;

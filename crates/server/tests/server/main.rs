@@ -10,5 +10,8 @@ mod live;
 mod presence;
 mod bad_input;
 mod operation;
+mod web;
+#[cfg(feature = "test-hooks")]
+mod test_hooks;
 mod rows;
 mod regressions;

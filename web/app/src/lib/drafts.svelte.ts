@@ -1,0 +1,83 @@
+// Drafts: what was typed and not sent, per conversation and thread, on this device. Never lost, never in two places.
+
+export interface Draft {
+  text: string;
+  reply_to?: number;
+  /** The message that is being edited; `text` is its new text. */
+  edit?: number;
+  /** When it was last changed: the last edit wins over all tabs. */
+  at: number;
+}
+
+const PREFIX = "stonechat/draft/";
+
+/** Where a draft belongs: a conversation, or a thread of it. */
+export function draftKey(conversation: string, thread?: number): string {
+  return thread === undefined ? conversation : `${conversation}/${thread}`;
+}
+
+class Drafts {
+  /** Conversations with a draft, for the list's mark. */
+  marked = $state.raw<ReadonlySet<string>>(new Set());
+
+  constructor() {
+    this.mark();
+    window.addEventListener("storage", (event) => {
+      if (event.key === null || event.key.startsWith(PREFIX)) this.mark();
+    });
+  }
+
+  get(key: string): Draft | undefined {
+    try {
+      const stored = localStorage.getItem(PREFIX + key);
+      return stored === null ? undefined : (JSON.parse(stored) as Draft);
+    } catch {
+      return undefined;
+    }
+  }
+
+  /** Writes at once: the page may be gone the next moment. */
+  set(key: string, draft: Omit<Draft, "at">): void {
+    if (draft.text.trim() === "" && draft.reply_to === undefined && draft.edit === undefined) {
+      this.clear(key);
+      return;
+    }
+    localStorage.setItem(PREFIX + key, JSON.stringify({ ...draft, at: Date.now() }));
+    if (!this.marked.has(conversationOf(key))) this.mark();
+  }
+
+  clear(key: string): void {
+    localStorage.removeItem(PREFIX + key);
+    if (this.marked.has(conversationOf(key))) this.mark();
+  }
+
+  /** All of them, to be offered as a file when the device was signed out elsewhere. */
+  all(): { key: string; text: string }[] {
+    return keys().flatMap((key) => {
+      const text = this.get(key)?.text ?? "";
+      return text === "" ? [] : [{ key, text }];
+    });
+  }
+
+  wipe(): void {
+    for (const key of keys()) localStorage.removeItem(PREFIX + key);
+    this.mark();
+  }
+
+  private mark(): void {
+    const marked = keys().filter((key) => (this.get(key)?.text.trim() ?? "") !== "");
+    this.marked = new Set(marked.map(conversationOf));
+  }
+}
+
+function keys(): string[] {
+  return Object.keys(localStorage)
+    .filter((key) => key.startsWith(PREFIX))
+    .map((key) => key.slice(PREFIX.length));
+}
+
+function conversationOf(key: string): string {
+  return key.split("/")[0] ?? key;
+}
+
+export const drafts = new Drafts();

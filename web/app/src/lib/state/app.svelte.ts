@@ -1,0 +1,567 @@
+// The app's state in one place: who is signed in, the chat, the list, the open timelines, and what follows from updates.
+
+import {
+  Chat,
+  IndexedDbStorage,
+  newId,
+  Refused,
+  send,
+  Session,
+  type Conversation,
+  type ConnectionStatus,
+  type Event,
+  type Me,
+  type Request,
+  type SignedIn,
+  type ThreadsPage,
+} from "@stonechat/client";
+import { isEvent, type ChatEvents } from "@stonechat/client";
+import { SvelteMap } from "svelte/reactivity";
+import { announcer } from "../announcer.svelte.ts";
+import { drafts } from "../drafts.svelte.ts";
+import { t } from "../i18n.ts";
+import { notify } from "../notices.ts";
+import { prefs } from "../prefs.svelte.ts";
+import { router } from "../router.svelte.ts";
+import { learnServerTime } from "../time.ts";
+import { readCache, wipeCache, writeCache } from "./cache.ts";
+import { Conversations, mentions } from "./conversations.svelte.ts";
+import { People } from "./people.svelte.ts";
+import { Timeline } from "./timeline.svelte.ts";
+
+/** Away longer than this, screens are read anew instead of event by event. */
+const START_ANEW_AFTER_MS = 10 * 60_000;
+const TYPING_LASTS_MS = 6_000;
+const TYPING_EVERY_MS = 3_000;
+const READ_EVERY_MS = 300;
+
+export type Phase = "starting" | "signed_out" | "setup_required" | "in" | "revoked";
+
+/** A new sign-in that this device was told of. */
+export interface SignInNotice {
+  device_id: string;
+  name: string;
+  created_at: string;
+}
+
+class AppState {
+  phase = $state<Phase>("starting");
+  me = $state.raw<Me | undefined>(undefined);
+  server_name = $state("");
+  status = $state.raw<ConnectionStatus>({ state: "reconnecting" });
+  /** Who types where: conversation (or conversation/thread) → person → until. */
+  readonly typing = new SvelteMap<string, ReadonlyMap<string, number>>();
+  /** How far others have read: conversation → person → seq. */
+  readonly receipts = new SvelteMap<string, ReadonlyMap<string, number>>();
+  readonly online = new SvelteMap<string, number>();
+  /** Conversations with messages that could not be sent: how many. */
+  readonly failed = new SvelteMap<string, number>();
+  signIns = $state.raw<SignInNotice[]>([]);
+  settings_saved = $state(0);
+
+  session = new Session(location.origin, "cookie", (signedIn) => this.learn(signedIn));
+  chat!: Chat;
+  readonly people = new People(() => this.chat.rest);
+  readonly conversations = new Conversations(
+    () => this.chat.rest,
+    () => this.me?.user_id ?? "",
+  );
+  private readonly timelines = new Map<string, Timeline>();
+  private deviceId = "";
+  private lostAt: number | undefined;
+  private lastTyping = new Map<string, number>();
+  private reading = new Map<string, { seq: number; timer: ReturnType<typeof setTimeout> }>();
+  private saving: ReturnType<typeof setTimeout> | undefined;
+
+  /** From an address to the first paint: what is cached first, then what is true. */
+  async start(): Promise<void> {
+    this.connect();
+    const cached = await readCache();
+    const place = router.place.name;
+    const visitor = place === "setup" || place === "join" || place === "login";
+    if (cached !== undefined && !visitor) {
+      this.me = cached.me;
+      this.server_name = cached.server_name;
+      this.people.take(cached.people);
+      this.conversations.replace(cached.conversations);
+      for (const { conversation_id, rows, has_more_before } of cached.windows) {
+        this.timeline(conversation_id).seed(rows, has_more_before);
+      }
+      this.phase = "in";
+    }
+    try {
+      await this.session.token(false);
+    } catch (error) {
+      if (!(error instanceof Refused)) {
+        // Not reachable: what is cached stays on the screen and the connection goes on trying.
+        if (cached === undefined) return this.retryStart();
+        this.enter(cached.me);
+      } else if (cached !== undefined && !visitor) {
+        await this.wipe();
+        this.phase = "revoked";
+      } else {
+        await this.whyNot();
+      }
+      return;
+    }
+    if (visitor && place !== "join") router.go({ name: "home" }, "replace");
+    await this.enterSession();
+  }
+
+  private retryStart(): void {
+    this.status = { state: "unreachable", lost_at: Date.now() };
+    setTimeout(() => void this.start(), 3_000);
+  }
+
+  /** Nobody is signed in: is there anybody yet? */
+  private async whyNot(): Promise<void> {
+    const ready = await fetch("/ready", { cache: "no-store" }).then((answer) => answer.json()).catch(() => ({}));
+    this.phase = (ready as { needs_setup?: boolean }).needs_setup === true ? "setup_required" : "signed_out";
+  }
+
+  /** After setup, an invitation or a sign-in. */
+  async signedIn(signedIn: SignedIn): Promise<void> {
+    this.session.take(signedIn);
+    this.learn(signedIn);
+    await this.enterSession();
+  }
+
+  private async enterSession(): Promise<void> {
+    const me = await this.chat.rest.get<Me>("me");
+    this.enter(me);
+    void this.people.loadSome().catch(() => undefined);
+    await this.conversations.load().catch(() => undefined);
+  }
+
+  private enter(me: Me): void {
+    this.me = me;
+    this.deviceId = me.device_id;
+    this.people.take([me]);
+    me.blocked.forEach((user_id) => this.people.blocked.add(user_id));
+    this.phase = "in";
+    this.chat.start();
+  }
+
+  private learn(signedIn: SignedIn): void {
+    this.deviceId = signedIn.device_id;
+  }
+
+  private connect(): void {
+    if (this.chat !== undefined) return;
+    this.chat = new Chat({
+      url: location.origin,
+      credentials: this.session,
+      storage: new IndexedDbStorage(),
+      tabs: "stonechat",
+      start_anew_after_ms: START_ANEW_AFTER_MS,
+    });
+    this.chat.on("update", (update) => this.update(update));
+    this.chat.on("status", (status) => this.setStatus(status));
+    this.chat.on("caught_up", (anew) => void this.caughtUp(anew));
+    this.chat.on("outbox", () => this.outboxChanged());
+    this.chat.on("signed_out", () => location.replace("/login"));
+    const wake = (): void => this.chat.wake();
+    window.addEventListener("online", wake);
+    document.addEventListener("visibilitychange", () => {
+      if (document.visibilityState === "visible") wake();
+      else this.save();
+    });
+    window.addEventListener("pagehide", () => this.save());
+  }
+
+  /** The timeline of a conversation or thread; the same object as long as the page lives. */
+  timeline(conversation_id: string, thread?: number): Timeline {
+    const key = thread === undefined ? conversation_id : `${conversation_id}/${thread}`;
+    let timeline = this.timelines.get(key);
+    if (timeline === undefined) {
+      const me = (): { user_id: string; device_id: string } => ({ user_id: this.me?.user_id ?? "", device_id: this.deviceId });
+      const manages = (): boolean => this.conversations.get(conversation_id)?.can_manage ?? false;
+      timeline = new Timeline(() => this.chat, me, conversation_id, thread, manages);
+      timeline.waiting(this.itemsOf(conversation_id));
+      this.timelines.set(key, timeline);
+    }
+    return timeline;
+  }
+
+  /** Writes a message: painted at once, sent when it can be. */
+  write(conversation_id: string, content: string, options: { reply_to?: number; thread?: number } = {}): string {
+    const client_id = newId();
+    const frame: Request & { client_id: string } = { type: "message", client_id, conversation_id, content, ...options };
+    void this.chat.outbox.add(frame, conversation_id);
+    this.lastTyping.delete(conversation_id);
+    return client_id;
+  }
+
+  /** A change of a message; a refusal is thrown. */
+  async change(frame: Request, conversation_id: string): Promise<void> {
+    const client_id = newId();
+    const timelines = this.timelinesOf(conversation_id);
+    if (frame.type === "react") {
+      for (const timeline of timelines) timeline.optimisticReaction(client_id, frame.message_seq ?? 0, frame.emoji, frame.action === "add");
+    }
+    try {
+      await this.chat.ask({ ...frame, client_id }, conversation_id);
+    } catch (error) {
+      for (const timeline of timelines) timeline.undo(client_id);
+      this.chat.outbox.discard(client_id);
+      throw error;
+    }
+  }
+
+  /** A row was on screen long enough. Told soon, and only forward. */
+  read(conversation_id: string, seq: number, thread?: number, at_once = false): void {
+    const key = thread === undefined ? conversation_id : `${conversation_id}/${thread}`;
+    const waiting = this.reading.get(key);
+    const position = this.position(conversation_id, thread);
+    if (position === undefined || seq <= Math.max(position.read_seq, waiting?.seq ?? 0)) return;
+    clearTimeout(waiting?.timer);
+    const tell = (): void => {
+      this.reading.delete(key);
+      const { read_generation } = this.position(conversation_id, thread) ?? position;
+      const where = thread === undefined ? {} : { thread };
+      this.chat.signal({ type: "read", conversation_id, ...where, read_generation, read_seq: seq });
+      if (thread === undefined) this.conversations.read(conversation_id, read_generation, seq);
+      else this.threadRead(conversation_id, thread, read_generation, seq);
+    };
+    this.reading.set(key, { seq, timer: setTimeout(tell, at_once ? 0 : READ_EVERY_MS) });
+  }
+
+  private position(conversation_id: string, thread?: number): { read_generation: number; read_seq: number } | undefined {
+    if (thread === undefined) return this.conversations.get(conversation_id);
+    return this.timeline(conversation_id).row(thread)?.message?.thread_summary ?? { read_generation: 0, read_seq: 0 };
+  }
+
+  /** Everything of a conversation is read, threads included. */
+  readAll(conversation_id: string): void {
+    const row = this.conversations.get(conversation_id);
+    if (row === undefined) return;
+    this.read(conversation_id, row.last_seq, undefined, true);
+    for (const root of this.conversations.threads.get(conversation_id)?.keys() ?? []) this.read(conversation_id, row.last_seq, root, true);
+  }
+
+  async markUnread(conversation_id: string, seq: number, thread?: number): Promise<void> {
+    clearTimeout(this.reading.get(conversation_id)?.timer);
+    this.reading.delete(conversation_id);
+    await this.chat.rest.request("PUT", `conversations/${conversation_id}/mark-unread`, { body: thread === undefined ? { seq } : { seq, thread } });
+    await this.conversations.reload(conversation_id);
+  }
+
+  /** Somebody types here; told at the first key and every 3 s. */
+  typed(conversation_id: string, thread?: number): void {
+    if (this.me?.settings.share_typing !== true) return;
+    const key = thread === undefined ? conversation_id : `${conversation_id}/${thread}`;
+    if (Date.now() - (this.lastTyping.get(key) ?? 0) < TYPING_EVERY_MS) return;
+    this.lastTyping.set(key, Date.now());
+    this.chat.signal({ type: "typing", conversation_id, action: "start", ...(thread === undefined ? {} : { thread }) });
+  }
+
+  stoppedTyping(conversation_id: string, thread?: number): void {
+    const key = thread === undefined ? conversation_id : `${conversation_id}/${thread}`;
+    if (!this.lastTyping.delete(key)) return;
+    this.chat.signal({ type: "typing", conversation_id, action: "stop", ...(thread === undefined ? {} : { thread }) });
+  }
+
+  /** The conversation on screen: its people, its typing, its threads. */
+  async visit(conversation: Conversation): Promise<void> {
+    const { conversation_id } = conversation;
+    const users = conversation.with === undefined ? [] : [conversation.with];
+    this.chat.signal({ type: "subscribe", users, conversations: [conversation_id] });
+    const members = this.people.loadMembers(conversation_id).then(() => this.wantPresence(conversation_id));
+    const threads = this.loadThreads(conversation_id);
+    await Promise.allSettled([members, threads]);
+  }
+
+  private wantPresence(conversation_id: string): void {
+    const members = this.people.members.get(conversation_id)?.user_ids ?? [];
+    if (members.length > 0 && members.length <= 200) this.chat.signal({ type: "subscribe", users: members, conversations: [] });
+  }
+
+  private async loadThreads(conversation_id: string): Promise<void> {
+    const page = await this.chat.rest.get<ThreadsPage>(`conversations/${conversation_id}/threads?followed=true&limit=50`);
+    for (const { root } of page.threads) this.conversations.threadUnread(conversation_id, root.seq, root.thread_summary?.unread ?? 0);
+  }
+
+  /** Asks for a direct conversation with somebody; made when it is not there. */
+  async direct(user_id: string): Promise<Conversation> {
+    const known = this.conversations.withPerson(user_id);
+    if (known !== undefined) return known;
+    const made = await this.chat.rest.post<Conversation>("conversations", { kind: "direct", members: [user_id] });
+    this.conversations.put(made);
+    return made;
+  }
+
+  async signOut(): Promise<void> {
+    await send(location.origin, "POST", "auth/logout", {}, {}, await this.session.token(false)).catch(() => undefined);
+    await this.wipe();
+    location.replace("/login");
+  }
+
+  async wipe(): Promise<void> {
+    clearTimeout(this.saving);
+    await this.chat.signOut().catch(() => undefined);
+    await wipeCache();
+  }
+
+  /** What is on screen is kept for the next start. */
+  save(): void {
+    if (this.phase !== "in" || this.me === undefined) return;
+    const windows = [...this.timelines.values()]
+      .filter((timeline) => timeline.thread === undefined && timeline.loaded && !timeline.has_more_after)
+      .slice(-10)
+      .map((timeline) => ({
+        conversation_id: timeline.conversation_id,
+        has_more_before: timeline.has_more_before || timeline.rows.length > 200,
+        rows: timeline.rows.slice(-200).map((row) => (row.message === undefined ? { row: "event" as const, ...row.event! } : { row: "message" as const, ...row.message })),
+      }));
+    const conversations = this.conversations.all();
+    const people = this.people.all().slice(0, 1_000);
+    void writeCache(structuredCloneable({ me: this.me, server_name: this.server_name, conversations, people, windows }));
+  }
+
+  private update(update: ChatEvents["update"]): void {
+    switch (update.type) {
+      case "sent": {
+        const { ack, item } = update;
+        learnServerTime(Date.parse(ack.timestamp));
+        if (item !== undefined) this.sent(item, ack);
+        return;
+      }
+      case "account":
+        this.account(update.key, update.value);
+        return;
+      case "typing": {
+        const key = update.thread === undefined ? update.conversation_id : `${update.conversation_id}/${update.thread}`;
+        this.types(key, update.user_id, update.action === "start");
+        return;
+      }
+      case "presence":
+        this.people.takePresence(update.presence ?? []);
+        for (const { conversation_id, online } of update.counts ?? []) this.online.set(conversation_id, online);
+        return;
+      case "receipt": {
+        const seen = new Map(this.receipts.get(update.conversation_id) ?? []);
+        seen.set(update.user_id, Math.max(update.read_seq, seen.get(update.user_id) ?? 0));
+        this.receipts.set(update.conversation_id, seen);
+        return;
+      }
+      case "rows":
+        for (const timeline of this.timelinesOf(update.conversation_id)) timeline.apply(update);
+        this.conversations.refresh(update.conversation_id);
+        return;
+      case "batch":
+      case "gap":
+        this.conversations.refresh(update.conversation_id);
+        return;
+    }
+    if (isEvent(update)) this.event(update);
+  }
+
+  private event(event: Event): void {
+    const { conversation_id } = event;
+    const known = this.conversations.get(conversation_id);
+    if (known === undefined) void this.conversations.reload(conversation_id).catch(() => undefined);
+    this.conversations.event(event);
+    for (const timeline of this.timelinesOf(conversation_id)) timeline.apply(event);
+    if (event.type === "member_joined" && this.people.get(event.user_id) === undefined) this.people.name(event.user_id);
+    if (event.type !== "message") return;
+    this.people.spoke(conversation_id, event.from, event.seq);
+    this.types(event.thread === undefined ? conversation_id : `${conversation_id}/${event.thread}`, event.from, false);
+    if (event.from === this.me?.user_id) return;
+    if (event.thread !== undefined) this.threadReply(event, event.thread);
+    if (this.status.state === "online" || this.status.state === "blocked") this.arrived(event);
+  }
+
+  private threadReply(event: Event, root: number): void {
+    const summary = this.timeline(event.conversation_id).row(root)?.message?.thread_summary;
+    const followed = summary?.followed ?? this.conversations.threads.get(event.conversation_id)?.has(root) ?? false;
+    if (followed) {
+      const count = (this.conversations.threads.get(event.conversation_id)?.get(root) ?? 0) + 1;
+      this.conversations.threadUnread(event.conversation_id, root, count);
+    } else void this.loadThreads(event.conversation_id).catch(() => undefined);
+  }
+
+  private threadRead(conversation_id: string, root: number, read_generation: number, read_seq: number): void {
+    this.conversations.threadUnread(conversation_id, root, 0);
+    const timeline = this.timeline(conversation_id);
+    const summary = timeline.row(root)?.message?.thread_summary;
+    if (summary !== undefined) timeline.patch(root, { thread_summary: { ...summary, unread: 0, read_generation, read_seq } });
+  }
+
+  /** A message of somebody else, live: told to those who do not look. */
+  private arrived(event: Event & { type: "message" }): void {
+    const row = this.conversations.get(event.conversation_id);
+    if (row === undefined) return;
+    const mine = mentions(event, this.me?.user_id ?? "");
+    const place = router.place;
+    const open = place.name === "conversation" && this.conversations.find(place.conversation) === row;
+    const { announce } = prefs.all;
+    if (open && (announce === "all" || (announce === "mentions" && (mine || row.kind === "direct")))) {
+      announcer.say(t("announce.message", { name: this.people.name(event.from), text: event.content.slice(0, 200) }));
+    }
+    const level = prefs.all.levels[row.conversation_id] ?? (row.kind === "direct" ? "everything" : "mentions");
+    const wanted = level === "everything" || (level === "mentions" && mine);
+    const looking = open && document.visibilityState === "visible" && document.hasFocus();
+    if (wanted && !looking && (!row.muted || mine) && this.chatLeads()) {
+      notify(row, this.people.name(event.from), event, () => router.go({ name: "conversation", conversation: row.handle ?? row.conversation_id, seq: event.seq }));
+    }
+  }
+
+  /** One tab tells, not each of them. */
+  private chatLeads(): boolean {
+    return prefs.all.notifications;
+  }
+
+  private sent(item: Parameters<Timeline["sent"]>[0], ack: { conversation_id: string; seq: number; timestamp: string; message_id?: string }): void {
+    for (const timeline of this.timelinesOf(ack.conversation_id)) timeline.sent(item, ack.seq, ack.timestamp, ack.message_id);
+    if (item.frame.type !== "message") {
+      this.conversations.change(ack.conversation_id, { as_of_seq: ack.seq, last_seq: ack.seq });
+      return;
+    }
+    const { content, thread } = item.frame;
+    const base = { conversation_id: ack.conversation_id, seq: ack.seq, ordinal: 0, from: this.me?.user_id ?? "", timestamp: ack.timestamp };
+    const event = { ...base, type: "message" as const, message_id: ack.message_id ?? "", content, content_type: "text/markdown", version: {} };
+    this.conversations.event(thread === undefined ? event : { ...event, thread });
+    this.people.spoke(ack.conversation_id, base.from, ack.seq);
+    if (thread === undefined && prefs.all.read_mode !== "when_i_say") this.read(ack.conversation_id, ack.seq);
+  }
+
+  private account(key: string, value: unknown): void {
+    const [kind, id, root] = key.split("/");
+    const given = (value ?? {}) as Record<string, unknown>;
+    switch (kind) {
+      case "conversation":
+        if (given["type"] === "conversation_left" && id !== undefined) this.left(id);
+        else if (id !== undefined) void this.conversations.reload(id).catch(() => undefined);
+        break;
+      case "read": {
+        if (id === undefined) break;
+        const position = given as { read_generation: number; read_seq: number };
+        if (root !== undefined) this.threadRead(id, Number(root), position.read_generation, position.read_seq);
+        else this.conversations.read(id, position.read_generation, position.read_seq);
+        break;
+      }
+      case "mute":
+        if (id !== undefined) this.conversations.change(id, { muted: given["muted"] === true });
+        break;
+      case "block":
+        if (id !== undefined && given["blocked"] === true) this.people.blocked.add(id);
+        else if (id !== undefined) this.people.blocked.delete(id);
+        break;
+      case "settings":
+        if (this.me !== undefined) this.me = { ...this.me, settings: { ...this.me.settings, ...given } };
+        break;
+      case "profile":
+        if (this.me !== undefined && typeof given["name"] === "string") {
+          this.me = { ...this.me, name: given["name"] };
+          this.people.take([this.me]);
+        }
+        break;
+      case "device":
+        if (value !== null && typeof given["created_at"] === "string" && id !== this.deviceId && id !== undefined) {
+          this.signIns = [...this.signIns, { device_id: id, name: String(given["name"] ?? ""), created_at: given["created_at"] }];
+        }
+        break;
+    }
+  }
+
+  private left(conversation_id: string): void {
+    this.conversations.remove(conversation_id);
+    for (const key of [...this.timelines.keys()]) if (key.split("/")[0] === conversation_id) this.timelines.delete(key);
+  }
+
+  private types(key: string, user_id: string, typing: boolean): void {
+    const now = Date.now();
+    const people = new Map([...(this.typing.get(key) ?? [])].filter(([, until]) => until > now));
+    if (typing && user_id !== this.me?.user_id) {
+      people.set(user_id, now + TYPING_LASTS_MS);
+      setTimeout(() => this.types(key, "", false), TYPING_LASTS_MS + 50);
+    } else people.delete(user_id);
+    if (people.size === 0) this.typing.delete(key);
+    else this.typing.set(key, people);
+  }
+
+  private setStatus(status: ConnectionStatus): void {
+    const was = this.status.state;
+    this.status = status;
+    const up = status.state === "online" || status.state === "blocked";
+    if (status.state === "revoked") void this.revoked();
+    if (!up && this.lostAt === undefined) this.lostAt = status.lost_at ?? Date.now();
+    if (!up && was === "online") setTimeout(() => this.announceLoss(), 5_000);
+  }
+
+  private announceLoss(): void {
+    if (this.status.state !== "online" && this.lostAt !== undefined) {
+      announcer.say(t("announce.disconnected"));
+      this.lossAnnounced = true;
+    }
+  }
+  private lossAnnounced = false;
+
+  private async revoked(): Promise<void> {
+    if (this.phase === "revoked" || this.phase === "signed_out") return;
+    await this.wipe();
+    this.phase = "revoked";
+  }
+
+  private async caughtUp(anew: boolean): Promise<void> {
+    const from = this.lostAt;
+    this.lostAt = undefined;
+    if (this.lossAnnounced) {
+      announcer.say(t("announce.caught_up"));
+      this.lossAnnounced = false;
+    }
+    const before = new Map([...this.timelines.values()].map((timeline) => [timeline, timeline.last?.seq ?? 0]));
+    if (anew) {
+      await this.conversations.load().catch(() => undefined);
+      for (const row of this.conversations.all()) this.chat.hold(row.conversation_id, row.as_of_seq);
+      for (const [key, timeline] of this.timelines) {
+        if (timeline.has_more_after) continue;
+        await timeline.refresh().catch(() => this.timelines.delete(key));
+      }
+    }
+    if (from !== undefined && Date.now() - from > 2_000) {
+      for (const [timeline, seq] of before) {
+        const count = timeline.rows.filter((row) => row.seq > seq && row.message !== undefined && row.message.from !== this.me?.user_id).length;
+        if (seq > 0) timeline.absent({ from, to: Date.now(), after_seq: seq, count });
+      }
+    }
+    const place = router.place;
+    const open = place.name === "conversation" ? this.conversations.find(place.conversation) : undefined;
+    if (open !== undefined) void this.visit(open);
+    clearTimeout(this.saving);
+    this.saving = setTimeout(() => this.save(), 1_000);
+  }
+
+  private itemsOf(conversation_id: string): ReturnType<Chat["outbox"]["list"]> {
+    return this.chat.outbox.list().filter((item) => item.conversation_id === conversation_id);
+  }
+
+  private outboxChanged(): void {
+    const counts = new Map<string, number>();
+    for (const item of this.chat.outbox.list()) {
+      if (item.state === "failed") counts.set(item.conversation_id, (counts.get(item.conversation_id) ?? 0) + 1);
+    }
+    for (const id of [...this.failed.keys()]) if (!counts.has(id)) this.failed.delete(id);
+    for (const [id, count] of counts) {
+      if (this.failed.get(id) === undefined) announcer.say(t("announce.failed"));
+      this.failed.set(id, count);
+    }
+    for (const timeline of this.timelines.values()) timeline.waiting(this.itemsOf(timeline.conversation_id));
+  }
+
+  private timelinesOf(conversation_id: string): Timeline[] {
+    return [...this.timelines.values()].filter((timeline) => timeline.conversation_id === conversation_id);
+  }
+
+  /** The drafts of a device that was signed out, to be kept as a file. */
+  draftsAsText(): string {
+    return drafts.all().map(({ key, text }) => `${key}\n${text}\n`).join("\n");
+  }
+}
+
+/** IndexedDB takes no proxies. */
+function structuredCloneable<T>(value: T): T {
+  return JSON.parse(JSON.stringify(value)) as T;
+}
+
+export const app = new AppState();

@@ -1,0 +1,380 @@
+// A timeline: a window of a conversation's (or thread's) rows without holes, with what waits to be sent after it.
+
+import type { Chat, Event, Failure, Message, MessagesPage, OutboxItem, TimelineRow, Update } from "@stonechat/client";
+import { isEvent } from "@stonechat/client";
+import { messageOf } from "./conversations.svelte.ts";
+
+/** One row. `key` never changes while it is shown, not even when a message gets its place. */
+export interface Row {
+  key: string;
+  seq: number;
+  timestamp: string;
+  message?: Message;
+  event?: Event;
+  state: "sent" | "pending" | "failed" | "deleted";
+  failure?: Failure;
+}
+
+/** A time without connection, and how many messages came in it. */
+export interface Absence {
+  from: number;
+  to: number;
+  after_seq: number;
+  count: number;
+}
+
+const PAGE = 80;
+/** Beyond this the far end is let go: scrolling back reads it again. */
+const MOST_ROWS = 2_000;
+/** Until the server says: what an own message that was just sent allows. */
+const EDIT_WINDOW_MS = 15 * 60_000;
+
+export class Timeline {
+  rows = $state.raw<Row[]>([]);
+  pending = $state.raw<Row[]>([]);
+  has_more_before = $state(true);
+  has_more_after = $state(false);
+  loaded = $state(false);
+  failed = $state<"before" | "after" | "open" | undefined>(undefined);
+  loading = $state<"before" | "after" | "open" | undefined>(undefined);
+  /** Messages that came while the window did not reach the end. */
+  missed = $state(0);
+  absences = $state.raw<Absence[]>([]);
+  /** Rows by edits and so on that were made and not yet answered. */
+  private readonly optimistic = new Map<string, { seq: number; before: Message }>();
+  /** Where the reader stood when they left, to come back to. */
+  place: { key: string; top: number } | undefined;
+
+  constructor(
+    private readonly chat: () => Chat,
+    private readonly me: () => { user_id: string; device_id: string },
+    readonly conversation_id: string,
+    readonly thread?: number,
+    /** May delete what others wrote. */
+    private readonly manages: () => boolean = () => false,
+  ) {}
+
+  get last(): Row | undefined {
+    return this.rows.at(-1);
+  }
+
+  row(seq: number): Row | undefined {
+    const at = this.index(seq);
+    return this.rows[at]?.seq === seq ? this.rows[at] : undefined;
+  }
+
+  /** The newest page, or the page around a place. */
+  async open(around?: number): Promise<void> {
+    this.loading = "open";
+    this.failed = undefined;
+    try {
+      const page = await this.fetch(around === undefined ? "" : `around=${around}`);
+      this.rows = this.made(page.messages);
+      this.has_more_before = page.has_more_before;
+      this.has_more_after = page.has_more_after;
+      this.missed = 0;
+      this.loaded = true;
+      if (!page.has_more_after && this.thread === undefined) this.chat().hold(this.conversation_id, page.as_of_seq);
+    } catch (error) {
+      this.failed = "open";
+      throw error;
+    } finally {
+      this.loading = undefined;
+    }
+  }
+
+  /** Rows from the cache, painted before the server answers. */
+  seed(rows: TimelineRow[], has_more_before: boolean): void {
+    if (this.loaded) return;
+    this.rows = this.made(rows);
+    this.has_more_before = has_more_before;
+    this.loaded = true;
+  }
+
+  /** After a break that was too long to be told: what is newer is read, or the window begins anew. */
+  async refresh(): Promise<void> {
+    if (!this.loaded || this.has_more_after) return;
+    const last = this.last?.seq;
+    if (last === undefined) return this.open();
+    const page = await this.fetch("");
+    const first = page.messages[0]?.seq ?? 0;
+    // The newest page joins what is here; or else it replaces it.
+    if (first <= last + 1 || !page.has_more_before) this.merge(page.messages);
+    else {
+      this.rows = this.made(page.messages);
+      this.has_more_before = page.has_more_before;
+    }
+    if (this.thread === undefined) this.chat().hold(this.conversation_id, page.as_of_seq);
+  }
+
+  async before(): Promise<void> {
+    await this.extend("before");
+  }
+
+  async after(): Promise<void> {
+    await this.extend("after");
+  }
+
+  private async extend(side: "before" | "after"): Promise<void> {
+    const more = side === "before" ? this.has_more_before : this.has_more_after;
+    const edge = side === "before" ? this.rows[0] : this.last;
+    if (this.loading !== undefined || !more || edge === undefined) return;
+    this.loading = side;
+    this.failed = undefined;
+    try {
+      const page = await this.fetch(`${side}=${edge.seq}`);
+      const made = this.made(page.messages);
+      if (side === "before") {
+        const rows = [...made, ...this.rows];
+        this.has_more_before = page.has_more_before;
+        if (rows.length > MOST_ROWS) this.has_more_after = true;
+        this.rows = rows.slice(0, MOST_ROWS);
+      } else {
+        const rows = [...this.rows, ...made];
+        this.has_more_after = page.has_more_after;
+        if (rows.length > MOST_ROWS) this.has_more_before = true;
+        this.rows = rows.slice(-MOST_ROWS);
+        if (!page.has_more_after) {
+          this.missed = 0;
+          if (this.thread === undefined) this.chat().hold(this.conversation_id, page.as_of_seq);
+        }
+      }
+    } catch {
+      this.failed = side;
+    } finally {
+      this.loading = undefined;
+    }
+  }
+
+  private fetch(where: string): Promise<MessagesPage> {
+    const thread = this.thread === undefined ? "" : `&thread=${this.thread}`;
+    return this.chat().rest.get<MessagesPage>(`conversations/${this.conversation_id}/messages?limit=${PAGE}${thread}&${where}`);
+  }
+
+  /** Something happened in this conversation. */
+  apply(update: Update): void {
+    if (update.type === "rows") {
+      if (!this.has_more_after) this.merge(update.rows.filter((row) => this.belongs(row)));
+      return;
+    }
+    if (!isEvent(update)) return;
+    switch (update.type) {
+      case "message":
+        if (update.thread === this.thread) this.append(rowOf({ ...messageOf(update), can_delete: this.manages() }, this.me()));
+        if (update.thread !== undefined && this.thread === undefined) this.replied(update.thread, update.seq, update.timestamp, update.from);
+        break;
+      case "edit": {
+        if (!update.current) break;
+        const { content, content_type, version, edited_at } = update;
+        const change: Partial<Message> = { content, content_type, version, edited_at };
+        if (update.mentions !== undefined) change.mentions = update.mentions;
+        this.patch(update.message_seq, change);
+        break;
+      }
+      case "delete":
+        this.patch(update.message_seq, { content: "", deleted: true, reactions: [], pinned: false });
+        break;
+      case "reaction":
+        this.react(update.message_seq, update.emoji, update.action === "add", update.from === this.me().user_id);
+        break;
+      case "pin":
+        this.patch(update.message_seq, { pinned: update.pinned });
+        this.system(update);
+        break;
+      default:
+        this.system(update);
+    }
+  }
+
+  /** A request of this device was answered. */
+  sent(item: OutboxItem, seq: number, timestamp: string, message_id: string | undefined): void {
+    const { frame } = item;
+    const optimistic = this.optimistic.get(item.client_id);
+    this.optimistic.delete(item.client_id);
+    if (frame.type !== "message") {
+      const of = "message_seq" in frame ? (frame.message_seq ?? 0) : 0;
+      if (frame.type === "delete") this.patch(of, { content: "", deleted: true, reactions: [] });
+      if (frame.type === "edit") this.patch(of, { content: frame.content, edited_at: timestamp });
+      if (frame.type === "react" && optimistic === undefined) this.react(of, frame.emoji, frame.action === "add", true);
+      if (frame.type === "pin") this.patch(of, { pinned: frame.pinned });
+      return;
+    }
+    if (frame.thread !== undefined && this.thread === undefined) this.replied(frame.thread, seq, timestamp, this.me().user_id);
+    if (frame.thread !== this.thread) return;
+    const waiting = this.pending.find((row) => row.key === item.client_id);
+    const message: Message = {
+      ...(waiting?.message ?? pendingMessage(item, this.conversation_id, this.me())),
+      seq,
+      timestamp,
+      message_id: message_id ?? "",
+      can_delete: true,
+      can_edit_until: new Date(Date.parse(timestamp) + EDIT_WINDOW_MS).toISOString(),
+    };
+    this.append({ key: item.client_id, seq, timestamp, message, state: "sent" });
+    this.pending = this.pending.filter((row) => row.key !== item.client_id);
+  }
+
+  /** What waits in the outbox, as rows and as changes shown before they are answered. */
+  waiting(items: OutboxItem[]): void {
+    this.pending = items
+      .filter((item) => item.frame.type === "message" && item.frame.thread === this.thread)
+      .map((item) => {
+        const message = pendingMessage(item, this.conversation_id, this.me());
+        const row: Row = { key: item.client_id, seq: 0, timestamp: message.timestamp, message, state: item.state };
+        if (item.failure !== undefined) row.failure = item.failure;
+        return row;
+      });
+  }
+
+  /** Shows a reaction at once; `undo` takes it back when it was refused. */
+  optimisticReaction(client_id: string, seq: number, emoji: string, add: boolean): void {
+    const before = this.row(seq)?.message;
+    if (before === undefined) return;
+    this.optimistic.set(client_id, { seq, before });
+    this.react(seq, emoji, add, true);
+  }
+
+  undo(client_id: string): boolean {
+    const change = this.optimistic.get(client_id);
+    this.optimistic.delete(client_id);
+    if (change !== undefined) this.patch(change.seq, { reactions: change.before.reactions ?? [] });
+    return change !== undefined;
+  }
+
+  /** The message as the server has it now, with what I may do. */
+  async reload(seq: number): Promise<Message> {
+    const message = await this.chat().rest.get<Message>(`conversations/${this.conversation_id}/messages/${seq}`);
+    this.patch(seq, message);
+    return message;
+  }
+
+  patch(seq: number, change: Partial<Message>): void {
+    const at = this.index(seq);
+    const row = this.rows[at];
+    if (row?.seq !== seq || row.message === undefined) return;
+    const message = { ...row.message, ...change };
+    const rows = [...this.rows];
+    rows[at] = { ...row, message, state: message.deleted === true ? "deleted" : "sent" };
+    this.rows = rows;
+  }
+
+  absent(absence: Absence): void {
+    if (absence.count > 0) this.absences = [...this.absences, absence];
+  }
+
+  private react(seq: number, emoji: string, add: boolean, mine: boolean): void {
+    const message = this.row(seq)?.message;
+    if (message === undefined) return;
+    const reactions = (message.reactions ?? []).map((one) => ({ ...one }));
+    const one = reactions.find((reaction) => reaction.emoji === emoji);
+    if (mine && (one?.me ?? false) === add) return;
+    if (one === undefined && add) reactions.push({ emoji, count: 1, me: mine });
+    else if (one !== undefined) {
+      one.count += add ? 1 : -1;
+      if (mine) one.me = add;
+    }
+    this.patch(seq, { reactions: reactions.filter((reaction) => reaction.count > 0) });
+  }
+
+  /** A reply in a thread changes what its root says. */
+  private replied(root_seq: number, seq: number, timestamp: string, from: string): void {
+    const message = this.row(root_seq)?.message;
+    if (message === undefined) return;
+    const known = message.thread_summary;
+    const mine = from === this.me().user_id;
+    const followed = known?.followed ?? (mine || message.from === this.me().user_id);
+    this.patch(root_seq, {
+      thread_summary: {
+        root_seq,
+        count: (known?.count ?? 0) + 1,
+        last_seq: seq,
+        last_timestamp: timestamp,
+        followed: followed || mine,
+        unread: mine ? 0 : (known?.unread ?? 0) + (followed ? 1 : 0),
+        read_generation: known?.read_generation ?? 0,
+        read_seq: mine ? seq : (known?.read_seq ?? 0),
+      },
+    });
+  }
+
+  private system(event: Event): void {
+    if (this.thread !== undefined) return;
+    this.append({ key: `e${event.seq}`, seq: event.seq, timestamp: event.timestamp, event, state: "sent" });
+  }
+
+  /** Puts a row into its place. */
+  private append(row: Row): void {
+    if (!this.loaded) return;
+    if (this.has_more_after) {
+      if (row.message !== undefined) this.missed++;
+      return;
+    }
+    const at = this.index(row.seq);
+    if (this.rows[at]?.seq === row.seq) return;
+    const rows = [...this.rows];
+    rows.splice(at, 0, row);
+    this.rows = rows.length > MOST_ROWS + PAGE ? rows.slice(-MOST_ROWS) : rows;
+    if (rows.length > MOST_ROWS + PAGE) this.has_more_before = true;
+  }
+
+  private merge(page: TimelineRow[]): void {
+    const bySeq = new Map(this.rows.map((row) => [row.seq, row]));
+    for (const made of this.made(page)) {
+      const known = bySeq.get(made.seq);
+      bySeq.set(made.seq, known === undefined ? made : { ...made, key: known.key });
+    }
+    this.rows = [...bySeq.values()].sort((a, b) => a.seq - b.seq);
+    const held = new Set(this.rows.map((row) => row.key));
+    this.pending = this.pending.filter((row) => !held.has(row.key));
+  }
+
+  private made(page: TimelineRow[]): Row[] {
+    return page.map((row) => {
+      if (row.row === "message") return rowOf(row, this.me());
+      return { key: `e${row.seq}`, seq: row.seq, timestamp: row.timestamp, event: row as Event, state: "sent" };
+    });
+  }
+
+  private belongs(row: TimelineRow): boolean {
+    return row.row === "message" ? row.thread === this.thread : this.thread === undefined;
+  }
+
+  /** Where a seq stands or would stand. */
+  private index(seq: number): number {
+    let low = 0;
+    let high = this.rows.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if ((this.rows[middle]?.seq ?? 0) < seq) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+}
+
+function rowOf(message: Message, me: { user_id: string; device_id: string }): Row {
+  const mine = message.from === me.user_id && message.sender_device === me.device_id;
+  const key = mine && message.client_id !== undefined ? message.client_id : `m${message.seq}`;
+  return { key, seq: message.seq, timestamp: message.timestamp, message, state: message.deleted === true ? "deleted" : "sent" };
+}
+
+function pendingMessage(item: OutboxItem, conversation_id: string, me: { user_id: string; device_id: string }): Message {
+  const frame = item.frame as Extract<OutboxItem["frame"], { type: "message" }>;
+  const message: Message = {
+    message_id: "",
+    conversation_id,
+    seq: 0,
+    ordinal: 0,
+    from: me.user_id,
+    sender_device: me.device_id,
+    client_id: item.client_id,
+    content: frame.content,
+    content_type: frame.content_type ?? "text/markdown",
+    version: {},
+    timestamp: new Date(item.order).toISOString(),
+    can_delete: false,
+  };
+  if (frame.reply_to !== undefined) message.reply_to = frame.reply_to;
+  if (frame.thread !== undefined) message.thread = frame.thread;
+  return message;
+}
