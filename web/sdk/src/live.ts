@@ -171,6 +171,10 @@ export class Live {
     socket.onclose = (close) => {
       if (this.socket === socket) void this.closed(close.code, upgraded);
     };
+    // Some WebSockets (Node's) tell a refused upgrade as an error alone.
+    socket.onerror = () => {
+      if (this.socket === socket && !upgraded) void this.closed(1006, false);
+    };
   }
 
   private hear(text: string): void {
@@ -261,7 +265,7 @@ export class Live {
     clearTimeout(this.watchdog);
     clearInterval(this.renewal);
     if (socket !== undefined) {
-      socket.onmessage = socket.onclose = socket.onopen = null;
+      socket.onmessage = socket.onclose = socket.onopen = socket.onerror = null;
       socket.close();
     }
   }
@@ -328,7 +332,7 @@ export class Live {
   /** Whether the server answers plain requests: any answer of its own will do. */
   private async probe(): Promise<boolean> {
     try {
-      await send(this.rest.url, "GET", "", undefined, { timeout: PROBE_TIMEOUT_MS });
+      await send(this.rest.url, "GET", "me", undefined, { timeout: PROBE_TIMEOUT_MS });
       return true;
     } catch (error) {
       return error instanceof Refused;
