@@ -8,7 +8,7 @@ import { Outbox, type OutboxChange } from "./outbox.js";
 import { FixedToken, Rest, type Credentials } from "./rest.js";
 import { MemoryStorage, type OutboxItem, type OutboxStorage } from "./storage.js";
 import { Tabs, type TabMessage } from "./tabs.js";
-import type { Ack, ClientFrame, Conversation, Event, MessagesPage, SendMessage, ServerFrame } from "./wire.js";
+import type { Ack, ClientFrame, Conversation, Event, Hello, MessagesPage, SendMessage, ServerFrame } from "./wire.js";
 
 export interface ChatOptions extends LiveOptions {
   /** The server's address, `https://chat.example.org`. */
@@ -38,6 +38,8 @@ export interface ChatEvents {
   outbox: OutboxChange;
   /** Caught up. `true`: what was there before does not join: read lists and windows again. */
   caught_up: boolean;
+  /** The server greeted: its version, and its time. */
+  hello: Hello;
   /** Another tab of this browser signed out. */
   signed_out: undefined;
 }
@@ -78,6 +80,10 @@ export class Chat {
         caughtUp: (anew) => {
           this.tabs.tell({ kind: "caught_up", anew });
           this.caughtUp(anew);
+        },
+        hello: (hello) => {
+          this.tabs.tell({ kind: "hello", hello });
+          this.emit("hello", hello);
         },
       },
       options,
@@ -206,6 +212,9 @@ export class Chat {
         break;
       case "caught_up":
         this.caughtUp(message.anew);
+        break;
+      case "hello":
+        this.emit("hello", message.hello);
         break;
       case "outbox":
         this.outbox.follow(message.change);

@@ -34,6 +34,8 @@ export interface LiveHandlers {
    * lists and windows have to be read again.
    */
   caughtUp(anew: boolean): void;
+  /** A socket was greeted: the server's version and its time. */
+  hello?(hello: Hello): void;
 }
 
 /** What a browser's `WebSocket` has and this needs. */
@@ -216,6 +218,7 @@ export class Live {
     this.greeted = true;
     this.held = [];
     this.silenceMs = hello.heartbeat_interval_ms + GRACE_MS;
+    this.handlers.hello?.(hello);
     this.renewal = setInterval(() => void this.renew(), 60_000);
   }
 

@@ -2,13 +2,14 @@
 
 import type { ConnectionStatus } from "./live.js";
 import type { OutboxChange } from "./outbox.js";
-import type { ClientFrame, ServerFrame } from "./wire.js";
+import type { ClientFrame, Hello, ServerFrame } from "./wire.js";
 
 /** What tabs tell each other. */
 export type TabMessage =
   | { kind: "frames"; frames: ServerFrame[]; cursor: string | undefined }
   | { kind: "status"; status: ConnectionStatus }
   | { kind: "caught_up"; anew: boolean }
+  | { kind: "hello"; hello: Hello }
   | { kind: "outbox"; change: OutboxChange }
   | { kind: "send"; frame: ClientFrame }
   | { kind: "wake" }

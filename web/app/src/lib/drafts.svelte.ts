@@ -5,11 +5,14 @@ export interface Draft {
   reply_to?: number;
   /** The message that is being edited; `text` is its new text. */
   edit?: number;
+  /** What was in the composer before that edit began, to come back after it. */
+  before?: { text: string; reply_to?: number };
   /** When it was last changed: the last edit wins over all tabs. */
   at: number;
 }
 
 const PREFIX = "stonechat/draft/";
+const OWNER = "stonechat/drafts-of";
 
 /** Where a draft belongs: a conversation, or a thread of it. */
 export function draftKey(conversation: string, thread?: number): string {
@@ -28,8 +31,11 @@ class Drafts {
   }
 
   get(key: string): Draft | undefined {
+    return this.parse(localStorage.getItem(PREFIX + key));
+  }
+
+  parse(stored: string | null): Draft | undefined {
     try {
-      const stored = localStorage.getItem(PREFIX + key);
       return stored === null ? undefined : (JSON.parse(stored) as Draft);
     } catch {
       return undefined;
@@ -43,7 +49,7 @@ class Drafts {
       return;
     }
     localStorage.setItem(PREFIX + key, JSON.stringify({ ...draft, at: Date.now() }));
-    if (!this.marked.has(conversationOf(key))) this.mark();
+    if (this.marked.has(conversationOf(key)) !== (draft.text.trim() !== "")) this.mark();
   }
 
   clear(key: string): void {
@@ -59,7 +65,15 @@ class Drafts {
     });
   }
 
+  /** Whose drafts are here: those of somebody else who signed in here before go. */
+  belongTo(user_id: string): void {
+    const owner = localStorage.getItem(OWNER);
+    if (owner !== null && owner !== user_id) this.wipe();
+    localStorage.setItem(OWNER, user_id);
+  }
+
   wipe(): void {
+    localStorage.removeItem(OWNER);
     for (const key of keys()) localStorage.removeItem(PREFIX + key);
     this.mark();
   }

@@ -14,12 +14,15 @@ export interface Emoji {
 interface Compact {
   unicode: string;
   label: string;
+  hexcode: string;
   group?: number;
   tags?: string[];
-  skins?: { unicode: string }[];
+  skins?: { unicode: string; hexcode: string }[];
 }
 
 const COMPONENTS = 2;
+const TONES = ["1F3FB", "1F3FC", "1F3FD", "1F3FE", "1F3FF"];
+const ANY_TONE = /1F3F[B-F]/g;
 
 export const emojis: Emoji[] = (data as Compact[])
   .filter((one) => one.group !== undefined && one.group !== COMPONENTS)
@@ -28,8 +31,24 @@ export const emojis: Emoji[] = (data as Compact[])
     name: label,
     group: group ?? 0,
     tags: fold([label, ...(tags ?? [])].join(" ")),
-    skins: skins?.map((skin) => skin.unicode) ?? [],
+    skins: TONES.map((tone) => skins?.find((skin) => skin.hexcode.match(ANY_TONE)?.every((one) => one === tone))?.unicode ?? unicode),
   }));
+
+/** With a skin tone, 1 (light) to 5 (dark), where the emoji has one. */
+export function toned(one: Emoji, tone: number): string {
+  return tone === 0 ? one.emoji : (one.skins[tone - 1] ?? one.emoji);
+}
+
+const TONE = "stonechat/emoji-tone";
+
+export function skinTone(): number {
+  const tone = Number(localStorage.getItem(TONE) ?? 0);
+  return Number.isInteger(tone) && tone >= 0 && tone <= TONES.length ? tone : 0;
+}
+
+export function setSkinTone(tone: number): void {
+  localStorage.setItem(TONE, String(tone));
+}
 
 const RECENT = "stonechat/emoji-recent";
 
@@ -51,7 +70,7 @@ export function search(query: string): Emoji[] {
   const last = recent();
   const rank = (one: Emoji): number => {
     const name = fold(one.name);
-    const recently = last.indexOf(one.emoji);
+    const recently = last.findIndex((emoji) => emoji === one.emoji || one.skins.includes(emoji));
     return (name.startsWith(wanted) ? 0 : name.includes(` ${wanted}`) ? 1 : 2) * 100 + (recently < 0 ? 50 : recently);
   };
   return emojis.filter((one) => one.tags.includes(wanted)).sort((a, b) => rank(a) - rank(b));

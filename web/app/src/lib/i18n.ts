@@ -6,7 +6,8 @@ export type { Key } from "./catalogue/en.ts";
 export type Params = Record<string, string | number>;
 
 let catalogue: Record<string, string> = en;
-let locale = "en";
+/** The reader's own kind of English, where that is their language: dates and lists differ between its countries. */
+let locale = navigator.languages?.find((one) => /^en(-|$)/i.test(one)) ?? "en";
 
 /** The language in use, for `Intl`. */
 export function language(): string {
@@ -79,4 +80,13 @@ export function number(value: number): string {
   let format = numbers.get(locale);
   if (format === undefined) numbers.set(locale, (format = new Intl.NumberFormat(locale)));
   return format.format(value);
+}
+
+const lists = new Map<string, Intl.ListFormat>();
+
+/** "Ana, Bo and you" */
+export function list(names: readonly string[]): string {
+  let format = lists.get(locale);
+  if (format === undefined) lists.set(locale, (format = new Intl.ListFormat(locale, { type: "conjunction" })));
+  return format.format(names);
 }

@@ -22,12 +22,16 @@ export function itemsOf(rows: readonly Row[], pending: readonly Row[], divider: 
   let day = "";
   let before: Row | undefined;
   let divided = false;
+  const days = new Map<string, number>();
   for (const list of [rows, pending]) {
     for (const row of list) {
       const key = dayKey(row.timestamp);
       let breaks = before === undefined;
       if (key !== day) {
-        items.push({ kind: "day", key: `d${key}`, at: row.timestamp });
+        // A clock that was set back brings a day twice.
+        const times = (days.get(key) ?? 0) + 1;
+        days.set(key, times);
+        items.push({ kind: "day", key: times === 1 ? `d${key}` : `d${key}/${times}`, at: row.timestamp });
         day = key;
         breaks = true;
       }

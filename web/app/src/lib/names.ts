@@ -11,6 +11,12 @@ export function nameOf(row: Conversation): string {
   return row.name ?? t("conversation.group");
 }
 
+/** How the address of a conversation names it that the server named by its id. */
+export function refOfId(conversation_id: string): string {
+  const row = app.conversations.find(conversation_id);
+  return row === undefined ? conversation_id : refOf(row);
+}
+
 /** How its address names it. */
 export function refOf(row: Conversation): string {
   return row.handle ?? row.conversation_id;

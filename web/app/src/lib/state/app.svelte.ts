@@ -34,6 +34,8 @@ const START_ANEW_AFTER_MS = 10 * 60_000;
 const TYPING_LASTS_MS = 6_000;
 const TYPING_EVERY_MS = 3_000;
 const READ_EVERY_MS = 300;
+const IDLE_MS = 60_000;
+const SAVE_EVERY_MS = 15_000;
 
 export type Phase = "starting" | "signed_out" | "setup_required" | "in" | "revoked";
 
@@ -57,7 +59,8 @@ class AppState {
   /** Conversations with messages that could not be sent: how many. */
   readonly failed = new SvelteMap<string, number>();
   signIns = $state.raw<SignInNotice[]>([]);
-  settings_saved = $state(0);
+  /** The server has another version than the one this page came with. */
+  update_ready = $state(false);
 
   session = new Session(location.origin, "cookie", (signedIn) => this.learn(signedIn));
   chat!: Chat;
@@ -68,6 +71,10 @@ class AppState {
   );
   private readonly timelines = new Map<string, Timeline>();
   private deviceId = "";
+  /** Why this page's session is over; nothing begins a new one in the same page. */
+  private ending: "signed_out" | "revoked" | undefined;
+  /** What waited to be sent when the session was ended elsewhere. */
+  private unsent: { conversation_id: string; text: string }[] = [];
   private lostAt: number | undefined;
   private lastTyping = new Map<string, number>();
   private reading = new Map<string, { seq: number; timer: ReturnType<typeof setTimeout> }>();
@@ -96,10 +103,12 @@ class AppState {
         // Not reachable: what is cached stays on the screen and the connection goes on trying.
         if (cached === undefined) return this.retryStart();
         this.enter(cached.me);
-      } else if (cached !== undefined && !visitor) {
-        await this.wipe();
-        this.phase = "revoked";
       } else {
+        // The session is over; what was painted of it goes, the address stays for after the sign-in.
+        await this.chat.outbox.load().catch(() => undefined);
+        this.unsent = this.waitingTexts();
+        await this.chat.outbox.clear().catch(() => undefined);
+        await wipeCache();
         await this.whyNot();
       }
       return;
@@ -136,6 +145,7 @@ class AppState {
   private enter(me: Me): void {
     this.me = me;
     this.deviceId = me.device_id;
+    drafts.belongTo(me.user_id);
     this.people.take([me]);
     me.blocked.forEach((user_id) => this.people.blocked.add(user_id));
     this.phase = "in";
@@ -159,7 +169,18 @@ class AppState {
     this.chat.on("status", (status) => this.setStatus(status));
     this.chat.on("caught_up", (anew) => void this.caughtUp(anew));
     this.chat.on("outbox", () => this.outboxChanged());
-    this.chat.on("signed_out", () => location.replace("/login"));
+    this.chat.on("hello", (hello) => {
+      learnServerTime(Date.parse(hello.server_time));
+      this.serverVersion ??= hello.server_version;
+      if (this.serverVersion !== hello.server_version) this.updateReady();
+    });
+    this.chat.on("signed_out", () => {
+      if (this.ending === undefined) location.replace("/login");
+    });
+    // A page that the browser kept as it was shows nothing of a session that is over.
+    window.addEventListener("pageshow", (event) => {
+      if (event.persisted && this.ending !== undefined) location.reload();
+    });
     const wake = (): void => this.chat.wake();
     window.addEventListener("online", wake);
     document.addEventListener("visibilitychange", () => {
@@ -167,6 +188,22 @@ class AppState {
       else this.save();
     });
     window.addEventListener("pagehide", () => this.save());
+  }
+
+  private serverVersion: string | undefined;
+  private lastInput = Date.now();
+
+  /** Reloads when nobody has done anything for a minute; otherwise it is offered. Drafts and outbox are kept. */
+  private updateReady(): void {
+    if (this.update_ready) return;
+    this.update_ready = true;
+    const active = (): void => {
+      this.lastInput = Date.now();
+    };
+    for (const kind of ["keydown", "pointerdown", "wheel"]) window.addEventListener(kind, active, { passive: true });
+    setInterval(() => {
+      if (Date.now() - this.lastInput > IDLE_MS && this.chat.outbox.list().length === 0) location.reload();
+    }, 5_000);
   }
 
   /** The timeline of a conversation or thread; the same object as long as the page lives. */
@@ -183,13 +220,12 @@ class AppState {
     return timeline;
   }
 
-  /** Writes a message: painted at once, sent when it can be. */
-  write(conversation_id: string, content: string, options: { reply_to?: number; thread?: number } = {}): string {
+  /** Writes a message: painted at once, sent when it can be. Resolves when it is stored. */
+  async write(conversation_id: string, content: string, options: { reply_to?: number; thread?: number } = {}): Promise<void> {
     const client_id = newId();
     const frame: Request & { client_id: string } = { type: "message", client_id, conversation_id, content, ...options };
-    void this.chat.outbox.add(frame, conversation_id);
-    this.lastTyping.delete(conversation_id);
-    return client_id;
+    this.lastTyping.delete(options.thread === undefined ? conversation_id : `${conversation_id}/${options.thread}`);
+    await this.chat.outbox.add(frame, conversation_id);
   }
 
   /** A change of a message; a refusal is thrown. */
@@ -269,6 +305,7 @@ class AppState {
     const members = this.people.loadMembers(conversation_id).then(() => this.wantPresence(conversation_id));
     const threads = this.loadThreads(conversation_id);
     await Promise.allSettled([members, threads]);
+    this.saveSoon();
   }
 
   private wantPresence(conversation_id: string): void {
@@ -291,8 +328,11 @@ class AppState {
   }
 
   async signOut(): Promise<void> {
+    this.ending = "signed_out";
     await send(location.origin, "POST", "auth/logout", {}, {}, await this.session.token(false)).catch(() => undefined);
     await this.wipe();
+    drafts.wipe();
+    localStorage.removeItem("stonechat/last");
     location.replace("/login");
   }
 
@@ -302,8 +342,15 @@ class AppState {
     await wipeCache();
   }
 
+  /** A page that is closed has no time left to write: what changed is written soon. */
+  private saveSoon(wait_ms = 1_000): void {
+    this.saving ??= setTimeout(() => this.save(), wait_ms);
+  }
+
   /** What is on screen is kept for the next start. */
   save(): void {
+    clearTimeout(this.saving);
+    this.saving = undefined;
     if (this.phase !== "in" || this.me === undefined) return;
     const windows = [...this.timelines.values()]
       .filter((timeline) => timeline.thread === undefined && timeline.loaded && !timeline.has_more_after)
@@ -346,6 +393,7 @@ class AppState {
       }
       case "rows":
         for (const timeline of this.timelinesOf(update.conversation_id)) timeline.apply(update);
+        for (const row of update.rows) this.logged(row);
         this.conversations.refresh(update.conversation_id);
         return;
       case "batch":
@@ -356,14 +404,23 @@ class AppState {
     if (isEvent(update)) this.event(update);
   }
 
+  /** An own request that is in the log was taken, though its answer may be lost. */
+  private logged(made: { client_id?: string; from: string; conversation_id: string; seq: number; timestamp: string }): void {
+    const { client_id, from, conversation_id, seq, timestamp } = made;
+    if (client_id === undefined || from !== this.me?.user_id || this.chat.outbox.get(client_id) === undefined) return;
+    this.chat.outbox.acked({ client_id, conversation_id, seq, timestamp, repeated: true });
+  }
+
   private event(event: Event): void {
     const { conversation_id } = event;
+    this.logged(event);
     const known = this.conversations.get(conversation_id);
     if (known === undefined) void this.conversations.reload(conversation_id).catch(() => undefined);
     this.conversations.event(event);
     for (const timeline of this.timelinesOf(conversation_id)) timeline.apply(event);
     if (event.type === "member_joined" && this.people.get(event.user_id) === undefined) this.people.name(event.user_id);
     if (event.type !== "message") return;
+    this.saveSoon(SAVE_EVERY_MS);
     this.people.spoke(conversation_id, event.from, event.seq);
     this.types(event.thread === undefined ? conversation_id : `${conversation_id}/${event.thread}`, event.from, false);
     if (event.from === this.me?.user_id) return;
@@ -497,8 +554,14 @@ class AppState {
   }
   private lossAnnounced = false;
 
+  private waitingTexts(): { conversation_id: string; text: string }[] {
+    return this.chat.outbox.list().flatMap(({ conversation_id, frame }) => (frame.type === "message" ? [{ conversation_id, text: frame.content }] : []));
+  }
+
   private async revoked(): Promise<void> {
-    if (this.phase === "revoked" || this.phase === "signed_out") return;
+    if (this.ending !== undefined || this.phase === "signed_out") return;
+    this.ending = "revoked";
+    this.unsent = this.waitingTexts();
     await this.wipe();
     this.phase = "revoked";
   }
@@ -512,11 +575,12 @@ class AppState {
     }
     const before = new Map([...this.timelines.values()].map((timeline) => [timeline, timeline.last?.seq ?? 0]));
     if (anew) {
+      for (const timeline of this.timelines.values()) timeline.outdate();
       await this.conversations.load().catch(() => undefined);
       for (const row of this.conversations.all()) this.chat.hold(row.conversation_id, row.as_of_seq);
-      for (const [key, timeline] of this.timelines) {
+      for (const timeline of this.timelines.values()) {
         if (timeline.has_more_after) continue;
-        await timeline.refresh().catch(() => this.timelines.delete(key));
+        await timeline.refresh();
       }
     }
     if (from !== undefined && Date.now() - from > 2_000) {
@@ -528,8 +592,7 @@ class AppState {
     const place = router.place;
     const open = place.name === "conversation" ? this.conversations.find(place.conversation) : undefined;
     if (open !== undefined) void this.visit(open);
-    clearTimeout(this.saving);
-    this.saving = setTimeout(() => this.save(), 1_000);
+    this.saveSoon();
   }
 
   private itemsOf(conversation_id: string): ReturnType<Chat["outbox"]["list"]> {
@@ -555,7 +618,18 @@ class AppState {
 
   /** The drafts of a device that was signed out, to be kept as a file. */
   draftsAsText(): string {
-    return drafts.all().map(({ key, text }) => `${key}\n${text}\n`).join("\n");
+    const named = (id: string): string => {
+      const row = this.conversations.get(id);
+      return row?.name ?? (row?.with === undefined ? id : this.people.name(row.with));
+    };
+    const waiting = this.unsent.map(({ conversation_id, text }) => `${named(conversation_id)} · ${t("revoked.waiting")}\n${text}\n`);
+    const written = drafts.all().map(({ key, text }) => `${named(key.split("/")[0] ?? key)}\n${text}\n`);
+    return [...waiting, ...written].join("\n");
+  }
+
+  forgetDrafts(): void {
+    this.unsent = [];
+    drafts.wipe();
   }
 }
 

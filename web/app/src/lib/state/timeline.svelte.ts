@@ -1,37 +1,28 @@
 // A timeline: a window of a conversation's (or thread's) rows without holes, with what waits to be sent after it.
 
-import type { Chat, Event, Failure, Message, MessagesPage, OutboxItem, TimelineRow, Update } from "@stonechat/client";
-import { isEvent } from "@stonechat/client";
+import type { Chat, Event, Message, MessagesPage, OutboxItem, TimelineRow, Update } from "@stonechat/client";
+import { isEvent, Refused } from "@stonechat/client";
 import { messageOf } from "./conversations.svelte.ts";
+import { pendingMessage, rowOf, rowsOf, type Absence, type Row, type Viewer } from "./rows.ts";
 
-/** One row. `key` never changes while it is shown, not even when a message gets its place. */
-export interface Row {
-  key: string;
-  seq: number;
-  timestamp: string;
-  message?: Message;
-  event?: Event;
-  state: "sent" | "pending" | "failed" | "deleted";
-  failure?: Failure;
-}
-
-/** A time without connection, and how many messages came in it. */
-export interface Absence {
-  from: number;
-  to: number;
-  after_seq: number;
-  count: number;
-}
+export type { Absence, Row };
 
 const PAGE = 80;
 /** Beyond this the far end is let go: scrolling back reads it again. */
 const MOST_ROWS = 2_000;
+const REFRESH_AGAIN_MS = 2_000;
 /** Until the server says: what an own message that was just sent allows. */
 const EDIT_WINDOW_MS = 15 * 60_000;
 
 export class Timeline {
   rows = $state.raw<Row[]>([]);
-  pending = $state.raw<Row[]>([]);
+  private waits = $state.raw<Row[]>([]);
+  /** What waits to be sent; not what has its place already, though its answer was lost. */
+  readonly pending = $derived.by(() => {
+    if (this.waits.length === 0) return this.waits;
+    const held = new Set(this.rows.map((row) => row.key));
+    return this.waits.filter((row) => !held.has(row.key));
+  });
   has_more_before = $state(true);
   has_more_after = $state(false);
   loaded = $state(false);
@@ -44,10 +35,16 @@ export class Timeline {
   private readonly optimistic = new Map<string, { seq: number; before: Message }>();
   /** Where the reader stood when they left, to come back to. */
   place: { key: string; top: number } | undefined;
+  /** The end has to be read anew: what arrives meanwhile would leave a hole before it. */
+  private stale = false;
+  private fetching = 0;
+  /** What happened while a page was under way. */
+  private since: { seq: number; of: number | undefined; again: () => void }[] = [];
+  private again: ReturnType<typeof setTimeout> | undefined;
 
   constructor(
     private readonly chat: () => Chat,
-    private readonly me: () => { user_id: string; device_id: string },
+    private readonly me: () => Viewer,
     readonly conversation_id: string,
     readonly thread?: number,
     /** May delete what others wrote. */
@@ -73,8 +70,9 @@ export class Timeline {
       this.has_more_before = page.has_more_before;
       this.has_more_after = page.has_more_after;
       this.missed = 0;
+      this.stale = false;
       this.loaded = true;
-      if (!page.has_more_after && this.thread === undefined) this.chat().hold(this.conversation_id, page.as_of_seq);
+      this.join(page);
     } catch (error) {
       this.failed = "open";
       throw error;
@@ -91,20 +89,26 @@ export class Timeline {
     this.loaded = true;
   }
 
-  /** After a break that was too long to be told: what is newer is read, or the window begins anew. */
+  /** After a break that was too long to be told: what is newer is read, or the window begins anew; until that is done. */
   async refresh(): Promise<void> {
+    clearTimeout(this.again);
     if (!this.loaded || this.has_more_after) return;
-    const last = this.last?.seq;
-    if (last === undefined) return this.open();
-    const page = await this.fetch("");
-    const first = page.messages[0]?.seq ?? 0;
-    // The newest page joins what is here; or else it replaces it.
-    if (first <= last + 1 || !page.has_more_before) this.merge(page.messages);
-    else {
-      this.rows = this.made(page.messages);
-      this.has_more_before = page.has_more_before;
+    this.stale = true;
+    try {
+      const page = await this.fetch("");
+      const first = page.messages[0]?.seq ?? 0;
+      const last = this.last?.seq ?? 0;
+      // The newest page joins what is here; or else it replaces it.
+      if (first <= last + 1 || !page.has_more_before) this.merge(page.messages);
+      else {
+        this.rows = this.made(page.messages);
+        this.has_more_before = page.has_more_before;
+      }
+      this.stale = false;
+      this.join(page);
+    } catch (error) {
+      if (!(error instanceof Refused)) this.again = setTimeout(() => void this.refresh(), REFRESH_AGAIN_MS);
     }
-    if (this.thread === undefined) this.chat().hold(this.conversation_id, page.as_of_seq);
   }
 
   async before(): Promise<void> {
@@ -134,11 +138,9 @@ export class Timeline {
         this.has_more_after = page.has_more_after;
         if (rows.length > MOST_ROWS) this.has_more_before = true;
         this.rows = rows.slice(-MOST_ROWS);
-        if (!page.has_more_after) {
-          this.missed = 0;
-          if (this.thread === undefined) this.chat().hold(this.conversation_id, page.as_of_seq);
-        }
+        if (!page.has_more_after) this.missed = 0;
       }
+      this.join(page);
     } catch {
       this.failed = side;
     } finally {
@@ -146,18 +148,41 @@ export class Timeline {
     }
   }
 
-  private fetch(where: string): Promise<MessagesPage> {
+  private async fetch(where: string): Promise<MessagesPage> {
     const thread = this.thread === undefined ? "" : `&thread=${this.thread}`;
-    return this.chat().rest.get<MessagesPage>(`conversations/${this.conversation_id}/messages?limit=${PAGE}${thread}&${where}`);
+    this.fetching++;
+    if (this.fetching === 1) this.since = [];
+    try {
+      return await this.chat().rest.get<MessagesPage>(`conversations/${this.conversation_id}/messages?limit=${PAGE}${thread}&${where}`);
+    } finally {
+      this.fetching--;
+    }
+  }
+
+  /** A page is in its place: what happened after it was read, and before it came, happens to it too. */
+  private join(page: MessagesPage): void {
+    const held = new Set(page.messages.map((row) => row.seq));
+    for (const { seq, of, again } of this.since) if (seq > page.as_of_seq && (of === undefined || held.has(of))) again();
+    if (!page.has_more_after && this.thread === undefined) this.chat().hold(this.conversation_id, page.as_of_seq);
+  }
+
+  /** The stream does not join what is here: it is not added to before `refresh`. */
+  outdate(): void {
+    this.stale = this.loaded && !this.has_more_after;
   }
 
   /** Something happened in this conversation. */
   apply(update: Update): void {
     if (update.type === "rows") {
-      if (!this.has_more_after) this.merge(update.rows.filter((row) => this.belongs(row)));
+      if (!this.has_more_after && !this.stale) this.merge(update.rows.filter((row) => this.belongs(row)));
       return;
     }
     if (!isEvent(update)) return;
+    if (this.fetching > 0) this.since.push({ seq: update.seq, of: "message_seq" in update && update.type !== "pin" ? update.message_seq : undefined, again: () => this.happen(update) });
+    this.happen(update);
+  }
+
+  private happen(update: Event): void {
     switch (update.type) {
       case "message":
         if (update.thread === this.thread) this.append(rowOf({ ...messageOf(update), can_delete: this.manages() }, this.me()));
@@ -201,7 +226,7 @@ export class Timeline {
     }
     if (frame.thread !== undefined && this.thread === undefined) this.replied(frame.thread, seq, timestamp, this.me().user_id);
     if (frame.thread !== this.thread) return;
-    const waiting = this.pending.find((row) => row.key === item.client_id);
+    const waiting = this.waits.find((row) => row.key === item.client_id);
     const message: Message = {
       ...(waiting?.message ?? pendingMessage(item, this.conversation_id, this.me())),
       seq,
@@ -210,13 +235,15 @@ export class Timeline {
       can_delete: true,
       can_edit_until: new Date(Date.parse(timestamp) + EDIT_WINDOW_MS).toISOString(),
     };
-    this.append({ key: item.client_id, seq, timestamp, message, state: "sent" });
-    this.pending = this.pending.filter((row) => row.key !== item.client_id);
+    const row: Row = { key: item.client_id, seq, timestamp, message, state: "sent" };
+    if (this.fetching > 0) this.since.push({ seq, of: undefined, again: () => this.append(row) });
+    this.append(row);
+    this.waits = this.waits.filter((row) => row.key !== item.client_id);
   }
 
   /** What waits in the outbox, as rows and as changes shown before they are answered. */
   waiting(items: OutboxItem[]): void {
-    this.pending = items
+    this.waits = items
       .filter((item) => item.frame.type === "message" && item.frame.thread === this.thread)
       .map((item) => {
         const message = pendingMessage(item, this.conversation_id, this.me());
@@ -304,9 +331,9 @@ export class Timeline {
 
   /** Puts a row into its place. */
   private append(row: Row): void {
-    if (!this.loaded) return;
+    if (!this.loaded || this.stale) return;
     if (this.has_more_after) {
-      if (row.message !== undefined) this.missed++;
+      if (row.message !== undefined && row.message.from !== this.me().user_id) this.missed++;
       return;
     }
     const at = this.index(row.seq);
@@ -324,15 +351,10 @@ export class Timeline {
       bySeq.set(made.seq, known === undefined ? made : { ...made, key: known.key });
     }
     this.rows = [...bySeq.values()].sort((a, b) => a.seq - b.seq);
-    const held = new Set(this.rows.map((row) => row.key));
-    this.pending = this.pending.filter((row) => !held.has(row.key));
   }
 
   private made(page: TimelineRow[]): Row[] {
-    return page.map((row) => {
-      if (row.row === "message") return rowOf(row, this.me());
-      return { key: `e${row.seq}`, seq: row.seq, timestamp: row.timestamp, event: row as Event, state: "sent" };
-    });
+    return rowsOf(page, this.me());
   }
 
   private belongs(row: TimelineRow): boolean {
@@ -350,31 +372,4 @@ export class Timeline {
     }
     return low;
   }
-}
-
-function rowOf(message: Message, me: { user_id: string; device_id: string }): Row {
-  const mine = message.from === me.user_id && message.sender_device === me.device_id;
-  const key = mine && message.client_id !== undefined ? message.client_id : `m${message.seq}`;
-  return { key, seq: message.seq, timestamp: message.timestamp, message, state: message.deleted === true ? "deleted" : "sent" };
-}
-
-function pendingMessage(item: OutboxItem, conversation_id: string, me: { user_id: string; device_id: string }): Message {
-  const frame = item.frame as Extract<OutboxItem["frame"], { type: "message" }>;
-  const message: Message = {
-    message_id: "",
-    conversation_id,
-    seq: 0,
-    ordinal: 0,
-    from: me.user_id,
-    sender_device: me.device_id,
-    client_id: item.client_id,
-    content: frame.content,
-    content_type: frame.content_type ?? "text/markdown",
-    version: {},
-    timestamp: new Date(item.order).toISOString(),
-    can_delete: false,
-  };
-  if (frame.reply_to !== undefined) message.reply_to = frame.reply_to;
-  if (frame.thread !== undefined) message.thread = frame.thread;
-  return message;
 }
