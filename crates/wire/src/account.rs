@@ -127,6 +127,8 @@ pub struct Me {
     #[cfg_attr(feature = "typescript", ts(as = "Option<_>"))]
     pub must_change_password: bool,
     pub blocked: Vec<UserId>,
+    /// How this server is called, as its admin said at setup.
+    pub server_name: String,
 }
 
 /// Body of `PATCH /me`: what is absent stays.

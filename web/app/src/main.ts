@@ -6,9 +6,10 @@ import "./styles/base.css";
 
 import { mount } from "svelte";
 import App from "./App.svelte";
+import { watchMutes } from "./lib/mutes.ts";
 import { app } from "./lib/state/app.svelte.ts";
 
 const target = document.getElementById("app");
 if (target === null) throw new Error("the page has no place for the app");
 mount(App, { target });
-void app.start();
+void app.start().then(watchMutes);

@@ -516,6 +516,8 @@ export type Me = {
   /** The password was set by an admin and must be changed. */
   must_change_password?: boolean;
   blocked: Array<UserId>;
+  /** How this server is called, as its admin said at setup. */
+  server_name: string;
   user_id: UserId;
   handle: string;
   name: string;

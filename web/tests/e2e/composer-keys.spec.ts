@@ -184,7 +184,7 @@ test("CO-18 undo takes back a mention that was inserted", async ({ ana, bo, ops 
   await ana.open(ops.handle);
   await ana.composer.focus();
   await ana.page.keyboard.type("ask @bo");
-  await expect(ana.page.getByRole("option", { name: /Bo Lindqvist/ })).toBeVisible();
+  await expect(ana.page.getByRole("option").first()).toContainText(bo.account.handle);
   await ana.page.keyboard.press("Tab");
   await expect(ana.composer).toHaveValue(`ask @${bo.account.handle} `);
   await expect(ana.composer).toBeFocused();

@@ -30,13 +30,15 @@ async fn change(
 
 async fn read(app: &App, device: SignedInDevice) -> Result<Json<Me>> {
     let key = device.actor.user;
-    let (user, settings, blocked) = app
+    let (user, settings, blocked, server_name) = app
         .readers
         .read(move |sql| {
             let user = account::user(sql, key)?.ok_or_else(|| StoreError::refused(Code::NotFound))?;
-            Ok((user, account::settings(sql, key)?, account::blocked(sql, key)?))
+            let settings = account::settings(sql, key)?;
+            Ok((user, settings, account::blocked(sql, key)?, account::server_name(sql)?))
         })
         .await?;
     let (settings, must_change_password) = settings;
-    Ok(Json(Me { user, device_id: device.actor.device_id, settings, must_change_password, blocked }))
+    let device_id = device.actor.device_id;
+    Ok(Json(Me { user, device_id, settings, must_change_password, blocked, server_name }))
 }

@@ -216,6 +216,7 @@ pub(super) fn account_bodies() -> String {
         settings: Settings::default(),
         must_change_password: true,
         blocked: vec![BO],
+        server_name: "Acme".into(),
     };
     let device = Device {
         device_id: DEVICE,

@@ -91,7 +91,9 @@ export const ACTIONS: readonly Action[] = [
     id: "unread",
     label: "action.unread",
     available: (context) => there(context) && context.timeline.thread === undefined,
-    run: ({ row, conversation }) => void app.markUnread(conversation.conversation_id, row.seq).catch(failed),
+    run: ({ row, conversation }) => {
+      app.markUnread(conversation.conversation_id, row.seq).then(() => announcer.say(t("action.marked_unread")), failed);
+    },
   },
   {
     id: "pin",

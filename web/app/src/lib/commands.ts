@@ -26,9 +26,8 @@ export function move(direction: 1 | -1, unread: boolean): void {
   for (let step = 1; step <= rows.length; step++) {
     const row = rows[(at + direction * step + rows.length * 2) % rows.length];
     if (row === undefined) return;
-    const threads = app.conversations.threadTotal(row.conversation_id);
-    if (unread && row.unread + threads === 0) continue;
-    const thread = unread && row.unread === 0 ? app.conversations.threads.get(row.conversation_id)?.keys().next().value : undefined;
+    if (unread && row.unread === 0) continue;
+    const thread = unread && app.conversations.unreadInTimeline(row) === 0 ? app.conversations.threads.get(row.conversation_id)?.keys().next().value : undefined;
     router.go({ name: "conversation", conversation: refOf(row), ...(thread === undefined ? {} : { thread }) });
     return;
   }
@@ -46,7 +45,7 @@ export function readEverything(): void {
     text: t("read_all.text", { count: app.conversations.unread }),
     action: t("read_all.action"),
     run: () => {
-      const before = app.conversations.all().filter((row) => row.unread > 0);
+      const before = app.conversations.all().filter((row) => row.unread + row.mentions > 0);
       for (const row of before) app.readAll(row.conversation_id);
       ui.say(t("read_all.done"), () => {
         for (const row of before) if (row.first_unread_seq !== undefined) void app.markUnread(row.conversation_id, row.first_unread_seq).catch(() => undefined);

@@ -17,6 +17,17 @@ export interface Divider {
   count: number;
 }
 
+/** The same row is the same item, so that nothing is drawn again that did not change. */
+const known = new WeakMap<Row, Item & { kind: "row" }>();
+
+function itemOf(row: Row, first: boolean): Item {
+  const made = known.get(row);
+  if (made?.first === first) return made;
+  const item = { kind: "row" as const, key: row.key, row, first };
+  known.set(row, item);
+  return item;
+}
+
 export function itemsOf(rows: readonly Row[], pending: readonly Row[], divider: Divider | undefined, absences: readonly Absence[]): Item[] {
   const items: Item[] = [];
   let day = "";
@@ -46,7 +57,7 @@ export function itemsOf(rows: readonly Row[], pending: readonly Row[], divider: 
         divided = true;
         breaks = true;
       }
-      items.push({ kind: "row", key: row.key, row, first: breaks || !continues(before, row) });
+      items.push(itemOf(row, breaks || !continues(before, row)));
       before = row;
     }
   }

@@ -18,6 +18,8 @@ export interface Prefs {
   collapsed: string[];
   /** Per conversation: what is told on the desktop. */
   levels: Record<string, "everything" | "mentions" | "nothing">;
+  /** Conversations that this device muted for a time: until when. */
+  mutes: Record<string, number>;
   notifications: boolean;
   dismissed: string[];
 }
@@ -36,6 +38,7 @@ const DEFAULTS: Prefs = {
   pinned: [],
   collapsed: [],
   levels: {},
+  mutes: {},
   notifications: false,
   dismissed: [],
 };

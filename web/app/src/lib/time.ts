@@ -22,6 +22,7 @@ export function setClock(options: { zone?: string | undefined; hour12?: boolean 
   zone = options.zone;
   hour12 = options.hour12;
   formats.clear();
+  dayKeys.clear();
 }
 
 const formats = new Map<string, Intl.DateTimeFormat>();
@@ -51,10 +52,18 @@ export function day(at: string | number): string {
     : format("day-year", { weekday: "long", day: "numeric", month: "long", year: "numeric" }).format(date);
 }
 
-/** The calendar day a time falls on, to compare. */
+/** The calendar day a time falls on, to compare. Asked for every row of a window: remembered by the quarter hour, which no zone divides. */
 export function dayKey(at: string | number): string {
-  return format("key", { year: "numeric", month: "2-digit", day: "2-digit" }).format(new Date(at));
+  const quarter = Math.floor(new Date(at).getTime() / 900_000);
+  let key = dayKeys.get(quarter);
+  if (key === undefined) {
+    if (dayKeys.size > 5_000) dayKeys.clear();
+    dayKeys.set(quarter, (key = format("key", { year: "numeric", month: "2-digit", day: "2-digit" }).format(new Date(at))));
+  }
+  return key;
 }
+
+const dayKeys = new Map<number, string>();
 
 /** The full date and time, for tooltips and accessible names. */
 export function full(at: string | number): string {

@@ -13,7 +13,6 @@ import {
   type Me,
   type Request,
   type SignedIn,
-  type ThreadsPage,
 } from "@stonechat/client";
 import { isEvent, type ChatEvents } from "@stonechat/client";
 import { SvelteMap } from "svelte/reactivity";
@@ -94,6 +93,7 @@ class AppState {
       for (const { conversation_id, rows, has_more_before } of cached.windows) {
         this.timeline(conversation_id).seed(rows, has_more_before);
       }
+      await this.showWaiting();
       this.phase = "in";
     }
     try {
@@ -138,18 +138,26 @@ class AppState {
   private async enterSession(): Promise<void> {
     const me = await this.chat.rest.get<Me>("me");
     this.enter(me);
-    void this.people.loadSome().catch(() => undefined);
     await this.conversations.load().catch(() => undefined);
+    setTimeout(() => void this.people.loadSome().catch(() => undefined), 500);
+  }
+
+  /** What an earlier page left in the outbox is shown. */
+  private async showWaiting(): Promise<void> {
+    await this.chat.outbox.load().catch(() => undefined);
+    this.outboxChanged();
   }
 
   private enter(me: Me): void {
     this.me = me;
+    this.server_name = me.server_name;
     this.deviceId = me.device_id;
     drafts.belongTo(me.user_id);
     this.people.take([me]);
     me.blocked.forEach((user_id) => this.people.blocked.add(user_id));
     this.phase = "in";
     this.chat.start();
+    void this.showWaiting();
   }
 
   private learn(signedIn: SignedIn): void {
@@ -264,7 +272,7 @@ class AppState {
 
   private position(conversation_id: string, thread?: number): { read_generation: number; read_seq: number } | undefined {
     if (thread === undefined) return this.conversations.get(conversation_id);
-    return this.timeline(conversation_id).row(thread)?.message?.thread_summary ?? { read_generation: 0, read_seq: 0 };
+    return this.timeline(conversation_id).row(thread)?.message?.thread_summary ?? this.conversations.follows.position(conversation_id, thread);
   }
 
   /** Everything of a conversation is read, threads included. */
@@ -272,7 +280,14 @@ class AppState {
     const row = this.conversations.get(conversation_id);
     if (row === undefined) return;
     this.read(conversation_id, row.last_seq, undefined, true);
-    for (const root of this.conversations.threads.get(conversation_id)?.keys() ?? []) this.read(conversation_id, row.last_seq, root, true);
+    // Unread replies of a conversation that was not opened yet: in which threads, the server knows.
+    if (row.unread + row.mentions > 0 && !this.conversations.follows.loaded(conversation_id)) {
+      void this.conversations.follows.load(conversation_id).then(() => this.readThreads(conversation_id, row.last_seq), () => undefined);
+    } else this.readThreads(conversation_id, row.last_seq);
+  }
+
+  private readThreads(conversation_id: string, last_seq: number): void {
+    for (const root of this.conversations.threads.get(conversation_id)?.keys() ?? []) this.read(conversation_id, last_seq, root, true);
   }
 
   async markUnread(conversation_id: string, seq: number, thread?: number): Promise<void> {
@@ -300,22 +315,21 @@ class AppState {
   /** The conversation on screen: its people, its typing, its threads. */
   async visit(conversation: Conversation): Promise<void> {
     const { conversation_id } = conversation;
-    const users = conversation.with === undefined ? [] : [conversation.with];
-    this.chat.signal({ type: "subscribe", users, conversations: [conversation_id] });
+    this.subscribe(conversation);
     const members = this.people.loadMembers(conversation_id).then(() => this.wantPresence(conversation_id));
-    const threads = this.loadThreads(conversation_id);
+    const threads = this.conversations.follows.load(conversation_id);
     await Promise.allSettled([members, threads]);
     this.saveSoon();
+  }
+
+  private subscribe({ conversation_id, with: person }: Conversation): void {
+    this.chat.signal({ type: "subscribe", users: person === undefined ? [] : [person], conversations: [conversation_id] });
+    this.wantPresence(conversation_id);
   }
 
   private wantPresence(conversation_id: string): void {
     const members = this.people.members.get(conversation_id)?.user_ids ?? [];
     if (members.length > 0 && members.length <= 200) this.chat.signal({ type: "subscribe", users: members, conversations: [] });
-  }
-
-  private async loadThreads(conversation_id: string): Promise<void> {
-    const page = await this.chat.rest.get<ThreadsPage>(`conversations/${conversation_id}/threads?followed=true&limit=50`);
-    for (const { root } of page.threads) this.conversations.threadUnread(conversation_id, root.seq, root.thread_summary?.unread ?? 0);
   }
 
   /** Asks for a direct conversation with somebody; made when it is not there. */
@@ -424,24 +438,16 @@ class AppState {
     this.people.spoke(conversation_id, event.from, event.seq);
     this.types(event.thread === undefined ? conversation_id : `${conversation_id}/${event.thread}`, event.from, false);
     if (event.from === this.me?.user_id) return;
-    if (event.thread !== undefined) this.threadReply(event, event.thread);
     if (this.status.state === "online" || this.status.state === "blocked") this.arrived(event);
   }
 
-  private threadReply(event: Event, root: number): void {
-    const summary = this.timeline(event.conversation_id).row(root)?.message?.thread_summary;
-    const followed = summary?.followed ?? this.conversations.threads.get(event.conversation_id)?.has(root) ?? false;
-    if (followed) {
-      const count = (this.conversations.threads.get(event.conversation_id)?.get(root) ?? 0) + 1;
-      this.conversations.threadUnread(event.conversation_id, root, count);
-    } else void this.loadThreads(event.conversation_id).catch(() => undefined);
-  }
-
   private threadRead(conversation_id: string, root: number, read_generation: number, read_seq: number): void {
-    this.conversations.threadUnread(conversation_id, root, 0);
     const timeline = this.timeline(conversation_id);
     const summary = timeline.row(root)?.message?.thread_summary;
-    if (summary !== undefined) timeline.patch(root, { thread_summary: { ...summary, unread: 0, read_generation, read_seq } });
+    this.conversations.threadRead(conversation_id, root, read_generation, read_seq, summary?.last_seq);
+    if (summary === undefined) return;
+    const unread = read_seq >= summary.last_seq ? 0 : summary.unread;
+    timeline.patch(root, { thread_summary: { ...summary, unread, read_generation, read_seq } });
   }
 
   /** A message of somebody else, live: told to those who do not look. */
@@ -497,6 +503,10 @@ class AppState {
         else this.conversations.read(id, position.read_generation, position.read_seq);
         break;
       }
+      case "follow":
+        if (id !== undefined && root !== undefined) this.conversations.follows.set(id, Number(root), given["follow"] === true);
+        if (id !== undefined) this.conversations.refresh(id);
+        break;
       case "mute":
         if (id !== undefined) this.conversations.change(id, { muted: given["muted"] === true });
         break;
@@ -553,6 +563,8 @@ class AppState {
     }
   }
   private lossAnnounced = false;
+  /** Until the stream is there for the first time. */
+  private starting = true;
 
   private waitingTexts(): { conversation_id: string; text: string }[] {
     return this.chat.outbox.list().flatMap(({ conversation_id, frame }) => (frame.type === "message" ? [{ conversation_id, text: frame.content }] : []));
@@ -574,14 +586,13 @@ class AppState {
       this.lossAnnounced = false;
     }
     const before = new Map([...this.timelines.values()].map((timeline) => [timeline, timeline.last?.seq ?? 0]));
-    if (anew) {
+    if (anew && this.starting) {
+      // The first screen comes from reads that ran beside the connection: what fell between is read once it is drawn.
+      setTimeout(() => void this.readAnew(), 700);
+    } else if (anew) {
+      this.conversations.follows.forgetAll();
       for (const timeline of this.timelines.values()) timeline.outdate();
-      await this.conversations.load().catch(() => undefined);
-      for (const row of this.conversations.all()) this.chat.hold(row.conversation_id, row.as_of_seq);
-      for (const timeline of this.timelines.values()) {
-        if (timeline.has_more_after) continue;
-        await timeline.refresh();
-      }
+      await this.readAnew();
     }
     if (from !== undefined && Date.now() - from > 2_000) {
       for (const [timeline, seq] of before) {
@@ -591,8 +602,19 @@ class AppState {
     }
     const place = router.place;
     const open = place.name === "conversation" ? this.conversations.find(place.conversation) : undefined;
-    if (open !== undefined) void this.visit(open);
+    // Subscriptions end with their connection.
+    if (open !== undefined && this.starting) this.subscribe(open);
+    else if (open !== undefined) void this.visit(open);
+    this.starting = false;
     this.saveSoon();
+  }
+
+  private async readAnew(): Promise<void> {
+    await this.conversations.load().catch(() => undefined);
+    for (const row of this.conversations.all()) this.chat.hold(row.conversation_id, row.as_of_seq);
+    for (const timeline of this.timelines.values()) {
+      if (!timeline.has_more_after) await timeline.refresh();
+    }
   }
 
   private itemsOf(conversation_id: string): ReturnType<Chat["outbox"]["list"]> {

@@ -3,12 +3,15 @@
 import type { Conversation, ConversationsPage, Event, Message, Rest } from "@stonechat/client";
 import { SvelteMap } from "svelte/reactivity";
 import { prefs } from "../prefs.svelte.ts";
+import { Follows } from "./follows.svelte.ts";
 
 export type Section = "pinned" | "direct" | "conversations";
 export type Filter = "all" | "unread" | "mentions";
 
 /** How long the pointer must rest outside before the list settles. */
 const REST_MS = 1_000;
+/** So often an answer that comes too late is asked for again. */
+const MOST_TRIES = 5;
 
 export class Conversations {
   private readonly rows = new SvelteMap<string, Conversation>();
@@ -16,16 +19,23 @@ export class Conversations {
   order = $state.raw<string[]>([]);
   loaded = $state(false);
   filter = $state<Filter>("all");
-  /** Unread replies in threads that are followed: conversation → root → count. */
-  readonly threads = new SvelteMap<string, ReadonlyMap<number, number>>();
+  readonly follows: Follows;
   private held = false;
   private settle: ReturnType<typeof setTimeout> | undefined;
+  private readonly overtaken = new Map<string, number>();
   private readonly refreshing = new Map<string, ReturnType<typeof setTimeout>>();
 
   constructor(
     private readonly rest: () => Rest,
     private readonly me: () => string,
-  ) {}
+  ) {
+    this.follows = new Follows(rest);
+  }
+
+  /** Unread replies in threads that are followed: conversation → root → count. */
+  get threads(): ReadonlyMap<string, ReadonlyMap<number, number>> {
+    return this.follows.unread;
+  }
 
   get(conversation_id: string): Conversation | undefined {
     return this.rows.get(conversation_id);
@@ -104,7 +114,7 @@ export class Conversations {
 
   remove(conversation_id: string): void {
     this.rows.delete(conversation_id);
-    this.threads.delete(conversation_id);
+    this.follows.forget(conversation_id);
     this.sort();
   }
 
@@ -120,8 +130,11 @@ export class Conversations {
     const change: Partial<Conversation> = { last_seq: Math.max(row.last_seq, event.seq), as_of_seq: event.seq };
     switch (event.type) {
       case "message": {
-        if (event.thread !== undefined) break;
         change.updated_at = event.timestamp;
+        if (event.thread !== undefined) {
+          this.replied(event, event.thread, row, change);
+          break;
+        }
         change.ordinal = event.ordinal > 0 ? event.ordinal : row.ordinal + 1;
         change.last_message = messageOf(event);
         if (event.from === this.me()) break;
@@ -134,14 +147,15 @@ export class Conversations {
         if (row.last_message?.seq === event.message_seq && event.current) {
           change.last_message = { ...row.last_message, content: event.content, edited_at: event.edited_at };
         }
-        if (event.from !== this.me() && (event.mentions?.users?.includes(this.me()) ?? false)) this.refresh(event.conversation_id);
+        // It may name me now, or no more: the server counts.
+        if (event.from !== this.me() && (mentions(event, this.me()) || row.mentions > 0)) this.refresh(event.conversation_id);
         break;
       case "delete":
         if (row.last_message?.seq === event.message_seq) {
           change.last_message = { ...row.last_message, content: "", deleted: true };
         }
         // What was unread may be unread no more: the server counts.
-        if (event.message_seq > row.read_seq) this.refresh(event.conversation_id);
+        if (row.unread > 0 || row.mentions > 0 || !this.follows.loaded(event.conversation_id)) this.recount(event.conversation_id);
         break;
       case "renamed":
         change.name = event.name;
@@ -179,24 +193,53 @@ export class Conversations {
     if (behind) return;
     const all = read_seq >= (row.last_message?.seq ?? row.last_seq);
     const { first_unread_seq: _, ...rest } = row;
-    if (all) this.rows.set(conversation_id, { ...rest, read_generation, read_seq, unread: 0, mentions: 0 });
-    else {
-      this.change(conversation_id, { read_generation, read_seq });
-      this.refresh(conversation_id);
-    }
+    const unread = this.threadTotal(conversation_id);
+    if (all) this.rows.set(conversation_id, { ...rest, read_generation, read_seq, unread, mentions: 0 });
+    else this.change(conversation_id, { read_generation, read_seq });
+    // What is left, in threads or after this place, the server counts.
+    const left = !all || unread > 0 || (row.unread > 0 && !this.follows.loaded(conversation_id));
+    if (left && row.unread + row.mentions > 0) this.refresh(conversation_id);
+    else if (!all) this.refresh(conversation_id);
   }
 
-  threadUnread(conversation_id: string, root: number, count: number): void {
-    const counts = new Map(this.threads.get(conversation_id) ?? []);
-    if (count > 0) counts.set(root, count);
-    else counts.delete(root);
-    this.threads.set(conversation_id, counts);
+  /** Somebody replied in a thread: unread for those who follow it (MA-06). */
+  private replied(event: Event & { type: "message" }, root: number, row: Conversation, change: Partial<Conversation>): void {
+    const { conversation_id } = event;
+    if (event.from === this.me()) {
+      this.follows.set(conversation_id, root, true);
+      return;
+    }
+    const named = mentions(event, this.me());
+    if (named) change.mentions = row.mentions + 1;
+    const counts = this.follows.reply(event, named);
+    if (counts === true) change.unread = row.unread + 1;
+    else if (counts === undefined) this.recount(conversation_id, root);
+  }
+
+  /** A device of mine has read in a thread, or marked it unread. */
+  threadRead(conversation_id: string, root: number, read_generation: number, read_seq: number, last_seq = Infinity): void {
+    if (!this.follows.moved(conversation_id, root, { read_generation, read_seq })) return;
+    const row = this.rows.get(conversation_id);
+    const count = this.threads.get(conversation_id)?.get(root) ?? 0;
+    if (row !== undefined && count > 0 && read_seq >= last_seq) {
+      this.follows.count(conversation_id, root, 0);
+      this.change(conversation_id, { unread: Math.max(0, row.unread - count) });
+    }
+    this.recount(conversation_id);
+  }
+
+  /** What is unread in the threads of a conversation, and then in all of it, as the server has it. */
+  private recount(conversation_id: string, root?: number): void {
+    void this.follows.load(conversation_id, root).then(() => this.refresh(conversation_id), () => undefined);
   }
 
   threadTotal(conversation_id: string): number {
-    let sum = 0;
-    for (const count of this.threads.get(conversation_id)?.values() ?? []) sum += count;
-    return sum;
+    return this.follows.total(conversation_id);
+  }
+
+  /** What is unread in the main timeline. */
+  unreadInTimeline(row: Conversation): number {
+    return Math.max(0, row.unread - this.threadTotal(row.conversation_id));
   }
 
   /** The server counts anew, soon. */
@@ -212,11 +255,15 @@ export class Conversations {
   async reload(conversation_id: string): Promise<Conversation> {
     const row = await this.rest().get<Conversation>(`conversations/${encodeURIComponent(conversation_id)}`);
     const known = this.rows.get(row.conversation_id);
-    // An answer that was overtaken by events is behind them.
-    if (known === undefined || row.as_of_seq >= known.as_of_seq) {
+    // An answer that was overtaken by events, or by what was read here meanwhile, is behind them.
+    const overtaken = known !== undefined && (row.as_of_seq < known.as_of_seq || isBefore(row, known));
+    const tries = this.overtaken.get(row.conversation_id) ?? 0;
+    if (known === undefined || !overtaken || tries >= MOST_TRIES) {
+      this.overtaken.delete(row.conversation_id);
       this.rows.set(row.conversation_id, row);
       if (known?.updated_at !== row.updated_at) this.sort();
     } else {
+      this.overtaken.set(row.conversation_id, tries + 1);
       this.refresh(conversation_id);
     }
     return row;
@@ -256,6 +303,10 @@ export class Conversations {
 export function wantedOf(row: Conversation): number {
   if (row.kind === "direct" && !row.muted) return row.unread;
   return row.mentions;
+}
+
+function isBefore(a: Conversation, b: Conversation): boolean {
+  return a.read_generation < b.read_generation || (a.read_generation === b.read_generation && a.read_seq < b.read_seq);
 }
 
 export function mentions(event: { mentions?: { users?: string[]; all?: boolean } }, me: string): boolean {
