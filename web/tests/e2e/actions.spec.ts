@@ -27,7 +27,6 @@ test("MA-01 the toolbar shows on hover and focus without moving anything; Tab re
   }
   // One row is a tab stop, not each of them.
   await ana.page.keyboard.press("Tab");
-  console.log(await ana.page.evaluate(() => document.activeElement?.outerHTML.slice(0, 300)));
   await expect(ana.composer).toBeFocused();
 });
 

@@ -135,7 +135,7 @@ export function actionsFor(context: Context): Action[] {
 /** The menu of a message, asked of the server first where the time to edit may have passed. */
 export function openMenu(context: Context, at: { x: number; y: number }): void {
   const items: MenuItem[] = actionsFor(context).map((action) => {
-    const known = ["pin", "unpin", "history", "select"].includes(action.id) ? undefined : shortcut(action.id).keys[0];
+    const known = ["history", "select"].includes(action.id) ? undefined : shortcut(action.id === "unpin" ? "pin" : action.id).keys[0];
     const item: MenuItem = { id: action.id, label: t(action.label), run: () => action.run(context, at) };
     if (known !== undefined) item.key = shown(known);
     if (action.danger === true) item.danger = true;

@@ -6,24 +6,35 @@ const EVERY_MS = 2_000;
 
 class Announcer {
   text = $state("");
-  private waiting: string[] = [];
+  private sentences: string[] = [];
+  private messages: string[] = [];
   private timer: ReturnType<typeof setTimeout> | undefined;
   private last = 0;
 
-  /** Says a sentence; those that come faster than one in 2 s are counted and said in one. */
+  /** Says what was done or went wrong; nothing said here is left out. */
   say(sentence: string): void {
-    this.waiting.push(sentence);
-    if (this.timer !== undefined) return;
-    this.timer = setTimeout(() => this.speak(), Math.max(0, this.last + EVERY_MS - Date.now()));
+    if (!this.sentences.includes(sentence)) this.sentences.push(sentence);
+    this.soon();
+  }
+
+  /** Tells a new message; those that come faster than one in 2 s are counted and told in one. */
+  message(sentence: string): void {
+    this.messages.push(sentence);
+    this.soon();
+  }
+
+  private soon(): void {
+    this.timer ??= setTimeout(() => this.speak(), Math.max(0, this.last + EVERY_MS - Date.now()));
   }
 
   private speak(): void {
     this.timer = undefined;
     this.last = Date.now();
-    const [first, ...more] = this.waiting;
-    this.waiting = [];
-    if (first === undefined) return;
-    const next = more.length === 0 ? first : t("announce.batch", { count: more.length + 1 });
+    const [first, ...more] = this.messages;
+    const told = first === undefined ? [] : [more.length === 0 ? first : t("announce.batch", { count: more.length + 1 })];
+    const next = [...this.sentences, ...told].join(" · ");
+    this.sentences = [];
+    this.messages = [];
     // The same words again are said again.
     this.text = next === this.text ? `${next}\u00a0` : next;
   }

@@ -21,6 +21,20 @@ export function parse(source: string): Block[] {
   return found;
 }
 
+/** Texts that were read lately: rows come and go while somebody scrolls or changes places. */
+const lately = new Map<string, Block[]>();
+const MOST_LATELY = 600;
+
+/** As `parse`, remembering the last few hundred answers. */
+export function parsed(source: string): Block[] {
+  const known = lately.get(source);
+  const found = known ?? parse(source);
+  if (known !== undefined) lately.delete(source);
+  else if (lately.size >= MOST_LATELY) lately.delete(lately.keys().next().value ?? "");
+  lately.set(source, found);
+  return found;
+}
+
 /** Lines without controls that reorder. */
 export function linesOf(source: string): string[] {
   return stripBidi(source)

@@ -21,6 +21,7 @@ import { drafts } from "../drafts.svelte.ts";
 import { t } from "../i18n.ts";
 import { notify } from "../notices.ts";
 import { prefs } from "../prefs.svelte.ts";
+import { forgetQuote } from "../quotes.svelte.ts";
 import { router } from "../router.svelte.ts";
 import { learnServerTime } from "../time.ts";
 import { readCache, wipeCache, writeCache } from "./cache.ts";
@@ -433,6 +434,7 @@ class AppState {
     this.conversations.event(event);
     for (const timeline of this.timelinesOf(conversation_id)) timeline.apply(event);
     if (event.type === "member_joined" && this.people.get(event.user_id) === undefined) this.people.name(event.user_id);
+    if (event.type === "edit" || event.type === "delete") forgetQuote(conversation_id, event.message_seq);
     if (event.type !== "message") return;
     this.saveSoon(SAVE_EVERY_MS);
     this.people.spoke(conversation_id, event.from, event.seq);
@@ -459,7 +461,7 @@ class AppState {
     const open = place.name === "conversation" && this.conversations.find(place.conversation) === row;
     const { announce } = prefs.all;
     if (open && (announce === "all" || (announce === "mentions" && (mine || row.kind === "direct")))) {
-      announcer.say(t("announce.message", { name: this.people.name(event.from), text: event.content.slice(0, 200) }));
+      announcer.message(t("announce.message", { name: this.people.name(event.from), text: event.content.slice(0, 200) }));
     }
     const level = prefs.all.levels[row.conversation_id] ?? (row.kind === "direct" ? "everything" : "mentions");
     const wanted = level === "everything" || (level === "mentions" && mine);
@@ -624,7 +626,7 @@ class AppState {
   private outboxChanged(): void {
     const counts = new Map<string, number>();
     for (const item of this.chat.outbox.list()) {
-      if (item.state === "failed") counts.set(item.conversation_id, (counts.get(item.conversation_id) ?? 0) + 1);
+      if (item.state === "failed" && item.frame.type === "message") counts.set(item.conversation_id, (counts.get(item.conversation_id) ?? 0) + 1);
     }
     for (const id of [...this.failed.keys()]) if (!counts.has(id)) this.failed.delete(id);
     for (const [id, count] of counts) {
