@@ -130,8 +130,8 @@ test("TL-04 an edit, a reaction, a deletion above the screen move nothing that i
   const other = await server.write(ana.account, ops.conversation_id, "another line");
   await server.fill(ops.conversation_id, 80, [ana.account], "something below");
   const desk = await signIn(ana.account);
-  await ana.open(ops.handle);
-  await up(ana, 1_200);
+  await ana.open(`${ops.handle}/${other.seq}`);
+  await expect(ana.row(other.seq)).toBeInViewport();
   await ana.viewport.evaluate((viewport, of) => {
     const row = viewport.querySelector(`[data-seq="${of}"]`)!;
     viewport.scrollTop += row.getBoundingClientRect().bottom - viewport.getBoundingClientRect().top + 40;

@@ -82,7 +82,7 @@ export const test = base.extend<Fixtures, { server: TestServer }>({
     const contexts: BrowserContext[] = [];
     const wrong: string[] = [];
     await use(async (account, options = {}) => {
-      const context = await browser.newContext({ ...contextOptions, viewport: { width: 1440, height: 900 }, locale: "en-GB", timezoneId: "Europe/Berlin", reducedMotion: "reduce", baseURL: server.url, ...options });
+      const context = await browser.newContext({ ...contextOptions, viewport: { width: 1440, height: 900 }, locale: "en-GB", timezoneId: "Europe/Berlin", reducedMotion: "reduce", serviceWorkers: "block", baseURL: server.url, ...options });
       contexts.push(context);
       const answer = await context.request.post(`${server.url}/api/v1/auth/login`, {
         headers: { origin: server.url },

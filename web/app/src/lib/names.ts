@@ -17,6 +17,11 @@ export function refOfId(conversation_id: string): string {
   return row === undefined ? conversation_id : refOf(row);
 }
 
+/** How an address names the conversation with somebody, also one that is not there yet. */
+export function personRef(user_id: string): string {
+  return app.conversations.withPerson(user_id)?.conversation_id ?? `@${app.people.get(user_id)?.handle ?? user_id}`;
+}
+
 /** How its address names it. */
 export function refOf(row: Conversation): string {
   return row.handle ?? row.conversation_id;

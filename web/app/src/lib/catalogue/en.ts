@@ -96,6 +96,7 @@ export const en = {
   "switcher.placeholder": "Name, #conversation, @person or >command",
   "switcher.results": "Results",
   "switcher.none": "Nothing matches.",
+  "switcher.more": "More people on this server",
   "switcher.start": "Start a conversation",
   "switcher.keys": "↑ ↓ choose · Enter opens · Esc closes",
 
@@ -107,6 +108,8 @@ export const en = {
   "conversation.group": "Group",
   "missing.title": "Nothing to see here",
   "missing.text": "This conversation does not exist, or you don't have access to it.",
+  "missing.person": "Nobody here has this handle.",
+  "direct.none_yet": "You have not talked with {name} yet. The first message starts the conversation.",
   "people.unknown": "Somebody",
 
   "timeline.label": "Messages in {name}",

@@ -355,6 +355,7 @@ class AppState {
     clearTimeout(this.saving);
     await this.chat.signOut().catch(() => undefined);
     await wipeCache();
+    if ("caches" in window) for (const name of await caches.keys()) await caches.delete(name);
   }
 
   /** A page that is closed has no time left to write: what changed is written soon. */
