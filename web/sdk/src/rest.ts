@@ -42,8 +42,8 @@ export class Session implements Credentials {
   }
 
   token(renew: boolean): Promise<string> {
-    // 30 s early: a request under way must not meet the end of its token.
-    if (!renew && this.access !== undefined && Date.now() < this.access.until - 30_000) {
+    // Early: a request under way must not meet the end of its token, and a socket is told of the next one every minute.
+    if (!renew && this.access !== undefined && Date.now() < this.access.until - 90_000) {
       return Promise.resolve(this.access.token);
     }
     this.renewing ??= this.renew().finally(() => (this.renewing = undefined));

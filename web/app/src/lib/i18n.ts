@@ -7,7 +7,7 @@ export type Params = Record<string, string | number>;
 
 let catalogue: Record<string, string> = en;
 /** The reader's own kind of English, where that is their language: dates and lists differ between its countries. */
-let locale = navigator.languages?.find((one) => /^en(-|$)/i.test(one)) ?? "en";
+let locale = globalThis.navigator?.languages?.find((one) => /^en(-|$)/i.test(one)) ?? "en";
 
 /** The language in use, for `Intl`. */
 export function language(): string {

@@ -93,7 +93,7 @@ class PrefsStore {
     root.classList.toggle("dark", this.dark);
     root.classList.toggle("compact", density === "compact");
     root.classList.toggle("still", this.reducedMotion);
-    root.style.fontSize = text_size === 15 ? "" : `${text_size / 15}rem`;
+    root.style.fontSize = text_size === 15 ? "" : `${text_size / 16}rem`;
     document.querySelector('meta[name="theme-color"]')?.setAttribute("content", this.dark ? "#0A0E0F" : "#ECF0EE");
     setClock({ zone: time_zone === "" ? undefined : time_zone, hour12: hour24 === "system" ? undefined : hour24 === "off" });
   }

@@ -19,6 +19,7 @@ import { SvelteMap } from "svelte/reactivity";
 import { announcer } from "../announcer.svelte.ts";
 import { drafts } from "../drafts.svelte.ts";
 import { t } from "../i18n.ts";
+import { lookedAt, showing, tells } from "../looking.ts";
 import { notify } from "../notices.ts";
 import { prefs } from "../prefs.svelte.ts";
 import { forgetQuote } from "../quotes.svelte.ts";
@@ -78,6 +79,8 @@ class AppState {
   private lostAt: number | undefined;
   private lastTyping = new Map<string, number>();
   private reading = new Map<string, { seq: number; timer: ReturnType<typeof setTimeout> }>();
+  /** Marked unread while on screen: looking at it does not read it. */
+  private readonly keptUnread = new Set<string>();
   private saving: ReturnType<typeof setTimeout> | undefined;
 
   /** From an address to the first paint: what is cached first, then what is true. */
@@ -190,6 +193,7 @@ class AppState {
     window.addEventListener("pageshow", (event) => {
       if (event.persisted && this.ending !== undefined) location.reload();
     });
+    showing((conversation_id) => this.looksAt(conversation_id));
     const wake = (): void => this.chat.wake();
     window.addEventListener("online", wake);
     document.addEventListener("visibilitychange", () => {
@@ -256,6 +260,8 @@ class AppState {
   /** A row was on screen long enough. Told soon, and only forward. */
   read(conversation_id: string, seq: number, thread?: number, at_once = false): void {
     const key = thread === undefined ? conversation_id : `${conversation_id}/${thread}`;
+    if (at_once) this.keptUnread.delete(conversation_id);
+    else if (this.keptUnread.has(conversation_id)) return;
     const waiting = this.reading.get(key);
     const position = this.position(conversation_id, thread);
     if (position === undefined || seq <= Math.max(position.read_seq, waiting?.seq ?? 0)) return;
@@ -291,7 +297,13 @@ class AppState {
     for (const root of this.conversations.threads.get(conversation_id)?.keys() ?? []) this.read(conversation_id, last_seq, root, true);
   }
 
+  /** A conversation is opened: looking at it is reading it again. */
+  reads(conversation_id: string): void {
+    this.keptUnread.delete(conversation_id);
+  }
+
   async markUnread(conversation_id: string, seq: number, thread?: number): Promise<void> {
+    this.keptUnread.add(conversation_id);
     clearTimeout(this.reading.get(conversation_id)?.timer);
     this.reading.delete(conversation_id);
     await this.chat.rest.request("PUT", `conversations/${conversation_id}/mark-unread`, { body: thread === undefined ? { seq } : { seq, thread } });
@@ -466,15 +478,20 @@ class AppState {
     }
     const level = prefs.all.levels[row.conversation_id] ?? (row.kind === "direct" ? "everything" : "mentions");
     const wanted = level === "everything" || (level === "mentions" && mine);
-    const looking = open && document.visibilityState === "visible" && document.hasFocus();
-    if (wanted && !looking && (!row.muted || mine) && this.chatLeads()) {
+    if (wanted && (!row.muted || mine) && prefs.all.notifications && tells()) void this.tell(row, event);
+  }
+
+  private async tell(row: Conversation, event: Event & { type: "message" }): Promise<void> {
+    if (!(await lookedAt(row.conversation_id))) {
       notify(row, this.people.name(event.from), event, () => router.go({ name: "conversation", conversation: row.handle ?? row.conversation_id, seq: event.seq }));
     }
   }
 
-  /** One tab tells, not each of them. */
-  private chatLeads(): boolean {
-    return prefs.all.notifications;
+  /** Whether somebody looks at a conversation in this tab. */
+  private looksAt(conversation_id: string): boolean {
+    if (document.visibilityState !== "visible" || !document.hasFocus()) return false;
+    const place = router.place;
+    return place.name === "conversation" && this.conversations.find(place.conversation)?.conversation_id === conversation_id;
   }
 
   private sent(item: Parameters<Timeline["sent"]>[0], ack: { conversation_id: string; seq: number; timestamp: string; message_id?: string }): void {
@@ -488,7 +505,7 @@ class AppState {
     const event = { ...base, type: "message" as const, message_id: ack.message_id ?? "", content, content_type: "text/markdown", version: {} };
     this.conversations.event(thread === undefined ? event : { ...event, thread });
     this.people.spoke(ack.conversation_id, base.from, ack.seq);
-    if (thread === undefined && prefs.all.read_mode !== "when_i_say") this.read(ack.conversation_id, ack.seq);
+    if (thread === undefined) this.read(ack.conversation_id, ack.seq, undefined, true);
   }
 
   private account(key: string, value: unknown): void {
