@@ -88,6 +88,18 @@ class Router {
     else this.go(above, "replace");
   }
 
+  /** On a phone the list lies below everything, also below what a link opened: Back goes one level up (MO-01). */
+  ground(): void {
+    const { place } = this;
+    if ((history.state as { inside?: boolean } | null)?.inside === true) return;
+    if (place.name !== "conversation" && place.name !== "settings") return;
+    history.replaceState(null, "", "/");
+    if (place.name === "conversation" && place.thread !== undefined) {
+      history.pushState({ inside: true }, "", address({ name: "conversation", conversation: place.conversation }));
+    }
+    history.pushState({ inside: true }, "", address(place));
+  }
+
   private arrive(): void {
     this.place = parse(location.pathname, location.search);
     this.arrivals++;
