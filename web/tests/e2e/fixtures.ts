@@ -67,17 +67,17 @@ interface Fixtures {
   signIn: (account: Account, options?: Parameters<import("@playwright/test").Browser["newContext"]>[0]) => Promise<Person>;
 }
 
+/** A server with its admin, for as long as a worker lives. */
+export async function ready({}: object, use: (server: TestServer) => Promise<void>): Promise<void> {
+  const server = new TestServer();
+  await server.start();
+  await server.setUp();
+  await use(server);
+  await server.stop();
+}
+
 export const test = base.extend<Fixtures, { server: TestServer }>({
-  server: [
-    async ({}, use) => {
-      const server = new TestServer();
-      await server.start();
-      await server.setUp();
-      await use(server);
-      await server.stop();
-    },
-    { scope: "worker" },
-  ],
+  server: [ready, { scope: "worker" }],
   signIn: async ({ browser, server, contextOptions }, use) => {
     const contexts: BrowserContext[] = [];
     const wrong: string[] = [];

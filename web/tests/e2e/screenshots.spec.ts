@@ -1,23 +1,12 @@
 // The pictures of the documentation, of a team that talks. STONECHAT_PICTURES=../../docs/images writes them there.
 import { mkdirSync } from "node:fs";
 import { join, resolve } from "node:path";
-import { expect, Person, test, TestServer, type Account } from "./fixtures.ts";
+import { expect, Person, ready, test, TestServer, type Account } from "./fixtures.ts";
 
 const directory = resolve(import.meta.dirname, "..", process.env["STONECHAT_PICTURES"] ?? "results/pictures");
 mkdirSync(directory, { recursive: true });
 /** A server of its own, so that names are what a reader expects. */
-const pictures = test.extend<object, { server: TestServer }>({
-  server: [
-    async ({}, use) => {
-      const server = new TestServer();
-      await server.start();
-      await server.setUp();
-      await use(server);
-      await server.stop();
-    },
-    { scope: "worker" },
-  ],
-});
+const pictures = test.extend<object, { server: TestServer }>({ server: [ready, { scope: "worker" }] });
 
 const picture = async (person: Person, name: string): Promise<void> => {
   await person.page.evaluate(() => document.fonts.ready);

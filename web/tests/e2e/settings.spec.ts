@@ -49,7 +49,7 @@ test("ST-02 a change counts at once, says Saved, survives a reload, and follows 
 
   // What is of this device says so, and stays here.
   await settings(ana, "appearance");
-  for (const group of await ana.page.getByRole("group").all()) await expect(group).toContainText("this device");
+  for (const group of await ana.page.getByRole("main").getByRole("group").all()) await expect(group).toContainText("this device");
   await ana.page.getByRole("radio", { name: "Compact" }).check();
   await expect(ana.page.getByText("Saved", { exact: true })).toBeVisible();
   await ana.page.reload();

@@ -1,7 +1,7 @@
 // Two people talk.
 import { expect, test } from "./fixtures.ts";
 
-test("PF-11 TL-20 TL-21 two people talk, live, each message once", async ({ ana, bo, ops }) => {
+test("TL-20 TL-21 two people talk, live, each message once", async ({ ana, bo, ops }) => {
   await ana.open(ops.handle);
   await bo.open(ops.handle);
   await ana.write("Rolling out 4.2");

@@ -65,7 +65,10 @@ class AppState {
 
   session = new Session(location.origin, "cookie", (signedIn) => this.learn(signedIn));
   chat!: Chat;
-  readonly people = new People(() => this.chat.rest);
+  readonly people = new People(
+    () => this.chat.rest,
+    () => this.me?.settings.share_presence !== false,
+  );
   readonly conversations = new Conversations(
     () => this.chat.rest,
     () => this.me?.user_id ?? "",

@@ -18,7 +18,11 @@ export class People {
   private readonly unknown = new Set<string>();
   private asking = 0;
 
-  constructor(private readonly rest: () => Rest) {}
+  constructor(
+    private readonly rest: () => Rest,
+    /** Who hides when they were last here sees it of nobody. */
+    private readonly shares: () => boolean = () => true,
+  ) {}
 
   take(users: Iterable<User>): void {
     for (const user of users) {
@@ -90,12 +94,12 @@ export class People {
   }
 
   status(user_id: string): PresenceStatus {
-    return this.presence.get(user_id)?.status ?? "unknown";
+    return (this.shares() ? this.presence.get(user_id)?.status : undefined) ?? "unknown";
   }
 
   /** The words for how somebody stands; empty: not known or hidden. */
   presenceText(user_id: string): string {
-    const presence = this.presence.get(user_id);
+    const presence = this.shares() ? this.presence.get(user_id) : undefined;
     switch (presence?.status) {
       case "online":
         return t("presence.active");

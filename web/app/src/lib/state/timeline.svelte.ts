@@ -28,8 +28,8 @@ export class Timeline {
   loaded = $state(false);
   failed = $state<"before" | "after" | "open" | undefined>(undefined);
   loading = $state<"before" | "after" | "open" | undefined>(undefined);
-  /** Messages that came while the window did not reach the end. */
-  missed = $state(0);
+  /** Messages of others that have come since the page was opened, shown or not. */
+  arrived = $state(0);
   absences = $state.raw<Absence[]>([]);
   /** Rows by edits and so on that were made and not yet answered. */
   private readonly optimistic = new Map<string, { seq: number; before: Message }>();
@@ -69,7 +69,6 @@ export class Timeline {
       this.rows = this.made(page.messages);
       this.has_more_before = page.has_more_before;
       this.has_more_after = page.has_more_after;
-      this.missed = 0;
       this.stale = false;
       this.loaded = true;
       this.join(page);
@@ -138,7 +137,6 @@ export class Timeline {
         this.has_more_after = page.has_more_after;
         if (rows.length > MOST_ROWS) this.has_more_before = true;
         this.rows = rows.slice(-MOST_ROWS);
-        if (!page.has_more_after) this.missed = 0;
       }
       this.join(page);
     } catch {
@@ -332,12 +330,10 @@ export class Timeline {
   /** Puts a row into its place. */
   private append(row: Row): void {
     if (!this.loaded || this.stale) return;
-    if (this.has_more_after) {
-      if (row.message !== undefined && row.message.from !== this.me().user_id) this.missed++;
-      return;
-    }
     const at = this.index(row.seq);
     if (this.rows[at]?.seq === row.seq) return;
+    if (row.message !== undefined && row.message.from !== this.me().user_id && at === this.rows.length) this.arrived++;
+    if (this.has_more_after) return;
     const rows = [...this.rows];
     rows.splice(at, 0, row);
     this.rows = rows.length > MOST_ROWS + PAGE ? rows.slice(-MOST_ROWS) : rows;
@@ -345,6 +341,8 @@ export class Timeline {
   }
 
   private merge(page: TimelineRow[]): void {
+    const last = this.last?.seq ?? 0;
+    this.arrived += page.filter((row) => row.row === "message" && row.seq > last && row.from !== this.me().user_id).length;
     const bySeq = new Map(this.rows.map((row) => [row.seq, row]));
     for (const made of this.made(page)) {
       const known = bySeq.get(made.seq);
