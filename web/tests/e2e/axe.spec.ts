@@ -105,7 +105,7 @@ for (const name of ["light", "dark"] as const) {
     await clean(page, "message menu");
     await close();
     await page.keyboard.press("+");
-    await expect(page.getByRole("dialog", { name: "Emoji" }).getByRole("option").first()).toBeVisible();
+    await expect(page.getByRole("listbox", { name: "Emoji found" }).getByRole("option").first()).toBeVisible();
     await clean(page, "emoji picker");
     await close();
     await page.keyboard.press("Control+k");

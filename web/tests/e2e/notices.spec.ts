@@ -12,7 +12,8 @@ interface Shown {
 async function listen(person: Person, permission: "granted" | "default"): Promise<void> {
   await person.context.addInitScript((permission) => {
     const shown: (Shown & { click: () => void })[] = [];
-    const state = { shown, asked: 0, permission };
+    // What was allowed stays allowed on the next page.
+    const state = { shown, asked: 0, permission: sessionStorage.getItem("permission") ?? permission };
     class FakeNotification {
       static get permission(): string {
         return state.permission;
@@ -20,6 +21,7 @@ async function listen(person: Person, permission: "granted" | "default"): Promis
       static async requestPermission(): Promise<string> {
         state.asked++;
         state.permission = "granted";
+        sessionStorage.setItem("permission", "granted");
         return "granted";
       }
       onclick: (() => void) | null = null;
@@ -136,12 +138,14 @@ test("NO-02 muted for an hour, until tomorrow, or until it is turned off", async
   await level(ana, ops.conversation_id, "Until tomorrow");
   await expect.poll(mutedThere).toBe(true);
   // 08:00 of the next day, in Berlin.
-  const until = await ana.page.evaluate(() => Object.values((JSON.parse(localStorage.getItem("stonechat/prefs") ?? "{}") as { mutes: Record<string, number> }).mutes)[0]);
-  expect(new Date(until ?? 0).toISOString()).toBe("2026-03-02T07:00:00.000Z");
+  const until = (): Promise<string> =>
+    ana.page.evaluate(() => new Date(Object.values((JSON.parse(localStorage.getItem("stonechat/prefs") ?? "{}") as { mutes: Record<string, number> }).mutes)[0] ?? 0).toISOString());
+  await expect.poll(until).toBe("2026-03-02T07:00:00.000Z");
 
   await level(ana, ops.conversation_id, "Until I turn it off");
   await expect.poll(mutedThere).toBe(true);
-  expect(await ana.page.evaluate(() => Object.keys((JSON.parse(localStorage.getItem("stonechat/prefs") ?? "{}") as { mutes: object }).mutes))).toEqual([]);
+  await expect.poll(() => ana.page.evaluate(() => Object.keys((JSON.parse(localStorage.getItem("stonechat/prefs") ?? "{}") as { mutes: object }).mutes))).toEqual([]);
+  expect(await mutedThere()).toBe(true);
   await level(ana, ops.conversation_id, "Not muted");
   await expect.poll(mutedThere).toBe(false);
 });
@@ -188,6 +192,7 @@ test("NO-09 no notice for what is on screen in a focused window, of this tab or 
 
   // A second tab that shows it: the first one is silent, and so is the second.
   const second = await ana.tab();
+  await second.page.addInitScript(() => sessionStorage.setItem("permission", "granted"));
   await second.open(direct.conversation_id);
   await server.write(bo.account, direct.conversation_id, "In the second tab");
   await expect(second.message("In the second tab")).toBeVisible();

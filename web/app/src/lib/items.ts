@@ -48,11 +48,13 @@ export function itemsOf(rows: readonly Row[], pending: readonly Row[], divider: 
       }
       for (const absence of absences) {
         if (absence.after_seq > 0 && before?.seq === absence.after_seq) {
-          items.push({ kind: "absence", key: `a${absence.from}`, absence });
+          items.push({ kind: "absence", key: `a${absence.from}/${absence.after_seq}`, absence });
           breaks = true;
         }
       }
-      if (divider !== undefined && !divided && row.seq >= divider.seq && row.message !== undefined) {
+      // Where the window begins after it, the divider is not in it.
+      const joins = row.seq === divider?.seq || (before !== undefined && before.seq < (divider?.seq ?? 0));
+      if (divider !== undefined && !divided && joins && row.seq >= divider.seq && row.message !== undefined) {
         items.push({ kind: "divider", key: "divider", at: row.timestamp, count: divider.count });
         divided = true;
         breaks = true;
