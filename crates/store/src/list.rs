@@ -94,6 +94,7 @@ pub fn totals(sql: &Connection, user: UserKey) -> Result<ConversationTotals> {
     let mut statement = sql.prepare_cached(
         "select count(*) from members m join mentions n on n.conversation = m.conversation and n.user in (0, m.user) \
          left join follows f on f.user = m.user and f.conversation = n.conversation and f.root_seq = n.thread \
+         and f.following = 1 \
          where m.user = ?1 and m.left_seq is null and not m.muted and n.sender <> m.user \
          and n.event_seq >= m.joined_seq and n.event_seq > coalesce(f.read_seq, m.read_seq)",
     )?;
@@ -166,7 +167,7 @@ macro_rules! concat_row {
             "from follows f join threads t on t.conversation = f.conversation and t.root_seq = f.root_seq ",
             "where f.user = m.user and f.conversation = c.key and f.following = 1) as unread_in_threads, ",
             "(select count(*) from mentions n left join follows f on f.user = m.user ",
-            "and f.conversation = n.conversation and f.root_seq = n.thread ",
+            "and f.conversation = n.conversation and f.root_seq = n.thread and f.following = 1 ",
             "where n.conversation = c.key and n.user in (0, m.user) and n.sender <> m.user ",
             "and n.event_seq >= m.joined_seq and n.event_seq > coalesce(f.read_seq, m.read_seq)) as mentions, ",
             "(select w.id from users w where w.key = case when c.direct_low = m.user then c.direct_high ",

@@ -91,6 +91,11 @@ export class Chat {
     const door = {
       socket: (frame: ClientFrame) => this.live.send(frame),
       request: (frame: ClientFrame) => this.request(frame as Request),
+      answered: (ack: Ack) => {
+        const frames: ServerFrame[] = [{ type: "ack", ...ack }];
+        this.tabs.tell({ kind: "frames", frames, cursor: this.live.cursor });
+        this.take(frames);
+      },
       door: () => this.door(),
     };
     const changed = (change: OutboxChange): void => {
@@ -111,7 +116,7 @@ export class Chat {
   start(): void {
     if (this.started) return;
     this.started = true;
-    void this.outbox.load();
+    void this.outbox.load().catch(() => undefined);
     if (this.tabs.leads) this.live.start();
   }
 

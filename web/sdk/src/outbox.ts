@@ -14,6 +14,8 @@ export interface OutboxDoor {
   socket(frame: ClientFrame): boolean;
   /** Sends by a plain request. */
   request(frame: ClientFrame): Promise<Ack>;
+  /** A request was answered: the answer takes its place among the frames of the stream. */
+  answered(ack: Ack): void;
   /** Whether there is a connection at all, and of which kind. */
   door(): "socket" | "request" | undefined;
 }
@@ -24,6 +26,9 @@ export class Outbox {
   private readonly items = new Map<string, OutboxItem>();
   /** Requests on their way, by client id. */
   private readonly inFlight = new Map<string, ReturnType<typeof setTimeout>>();
+  /** Requests of this page that are over. */
+  private readonly done = new Set<string>();
+  private loading: Promise<void> | undefined;
   private lastOrder = 0;
   private again: ReturnType<typeof setTimeout> | undefined;
 
@@ -39,9 +44,18 @@ export class Outbox {
   ) {}
 
   /** Reads what an earlier page left. */
-  async load(): Promise<void> {
+  load(): Promise<void> {
+    this.loading ??= this.read().catch((error: unknown) => {
+      this.loading = undefined;
+      throw error;
+    });
+    return this.loading;
+  }
+
+  private async read(): Promise<void> {
     for (const item of await this.storage.all()) {
-      if (!this.items.has(item.client_id)) this.items.set(item.client_id, item);
+      // What was answered while the storage was read is not waiting any more.
+      if (!this.items.has(item.client_id) && !this.done.has(item.client_id)) this.items.set(item.client_id, item);
       this.lastOrder = Math.max(this.lastOrder, item.order);
     }
     this.pump();
@@ -86,6 +100,7 @@ export class Outbox {
       this.lastOrder = Math.max(this.lastOrder, change.put.order);
       this.pump();
     } else {
+      this.done.add(change.removed);
       this.items.delete(change.removed);
       this.settle(change.removed);
     }
@@ -168,7 +183,7 @@ export class Outbox {
     if (door === "socket") return;
     this.door.request(item.frame).then(
       (ack) => {
-        this.acked(ack);
+        this.door.answered(ack);
         this.pump();
       },
       (error: unknown) => {
@@ -204,6 +219,7 @@ export class Outbox {
 
   private remove(client_id: string, ack?: Ack): void {
     this.settle(client_id);
+    this.done.add(client_id);
     if (!this.items.delete(client_id)) return;
     this.changed(ack === undefined ? { removed: client_id } : { removed: client_id, ack });
     void this.storage.remove(client_id).catch(() => undefined);

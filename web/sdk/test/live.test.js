@@ -85,7 +85,12 @@ test("NET-07 where the upgrade is blocked, messages come and go by requests with
   chat.start();
   await until("polling", () => other.chat.status.state === "blocked" && chat.status.state === "blocked");
   assert.ok(Date.now() - began < 10_000);
+  const told = [];
+  chat.on("update", (update) => {
+    if (update.type === "sent") told.push(update.item?.frame.content);
+  });
   await chat.send("lobby", "through the other door");
+  assert.deepEqual(told, ["through the other door"], "an answer to a request is told as one of the socket is");
   await until("heard", () => other.heard.includes("through the other door"));
   const ack = await chat.send("lobby", "and an edit");
   const edit = { type: "edit", conversation_id: "lobby", message_seq: ack.seq, content: "edited", version: {}, edited_at: new Date().toISOString() };

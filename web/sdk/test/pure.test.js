@@ -62,7 +62,7 @@ test("NET-05 gaps and batches fill the sequence", () => {
 function outboxWith(answers) {
   const sent = [];
   const storage = new MemoryStorage();
-  const door = { socket: (frame) => (sent.push(frame), true), request: () => Promise.reject(new Error("unused")), door: () => (answers.open ? "socket" : undefined) };
+  const door = { socket: (frame) => (sent.push(frame), true), request: () => Promise.reject(new Error("unused")), answered: () => {}, door: () => (answers.open ? "socket" : undefined) };
   return { outbox: new Outbox(storage, door, () => {}, () => true), sent, storage };
 }
 const message = (content) => ({ type: "message", client_id: newId(), conversation_id: "ops", content });
@@ -108,7 +108,7 @@ test("TL-28 what waits outlives the page", async () => {
   const frames = ["one", "two"].map(message);
   for (const frame of frames) await outbox.add(frame, "ops");
   const sent = [];
-  const later = new Outbox(storage, { socket: (frame) => (sent.push(frame), true), request: () => Promise.reject(new Error("unused")), door: () => "socket" }, () => {}, () => true);
+  const later = new Outbox(storage, { socket: (frame) => (sent.push(frame), true), request: () => Promise.reject(new Error("unused")), answered: () => {}, door: () => "socket" }, () => {}, () => true);
   await later.load();
   later.acked({ client_id: frames[0].client_id, conversation_id: "ops", seq: 1, timestamp: "" });
   assert.deepEqual(sent.map((frame) => frame.client_id), frames.map((frame) => frame.client_id));

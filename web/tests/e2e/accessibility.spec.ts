@@ -62,7 +62,7 @@ test("AX-03 the timeline is a list with one tab stop, real focus and rows that t
 
 test("AX-04 one polite voice: new messages of the open conversation, at most one utterance in 2 s, nothing of history", async ({ ana, bo, ops, server }) => {
   const other = await server.conversation("channel", [ana.account, bo.account], "Build");
-  await server.fill(ops.conversation_id, 400, [bo.account]);
+  await server.fill(ops.conversation_id, 400, [ana.account]);
   await ana.open(ops.handle);
   await expect(ana.page.locator("[aria-live]")).toHaveCount(1);
   await expect(ana.page.getByTestId("announcer")).toHaveAttribute("aria-live", "polite");
@@ -144,7 +144,7 @@ test("AX-06 whatever goes, focus is somewhere", async ({ ana, bo, server }) => {
 });
 
 test("AX-06 AX-07 the focused row stays in the document while new messages push it away", async ({ ana, bo, ops, server }) => {
-  await server.fill(ops.conversation_id, 60, [bo.account]);
+  await server.fill(ops.conversation_id, 60, [ana.account]);
   const { seq } = await server.write(bo.account, ops.conversation_id, "Held by focus");
   await ana.open(ops.handle);
   await ana.row(seq).focus();
@@ -184,7 +184,8 @@ test("AX-08 the focus ring is visible, 3:1 or more, and nothing lies over it", a
         const covered = on === null || !(element.contains(on) || on.contains(element));
         return { html: element.outerHTML.slice(0, 90), style: style.outlineStyle, width: parseFloat(style.outlineWidth), ratio, covered, inside: box.bottom > 0 && box.top < innerHeight };
       });
-      if (seen.has(found.html)) continue;
+      // After the last stop comes the browser's own bar.
+      if (found.html.startsWith("<body") || seen.has(found.html)) continue;
       seen.add(found.html);
       if (found.style === "none" || found.width < 2) wrong.push(`no ring: ${found.html}`);
       if (found.ratio < 3) wrong.push(`${found.ratio.toFixed(2)}: ${found.html}`);

@@ -124,13 +124,13 @@ for (const name of ["light", "dark"] as const) {
     await expect(page.getByRole("dialog")).toBeVisible();
     await clean(page, "new message");
     await close();
-    for (const item of ["Invite people", "Notifications"]) {
+    for (const item of ["Invite people", /^Mute/]) {
       await page.getByRole("main").getByRole("button", { name: "More", exact: true }).click();
       await expect(page.getByRole("menu")).toBeVisible();
-      if (item === "Notifications") await clean(page, "conversation menu");
+      if (item !== "Invite people") await clean(page, "conversation menu");
       await page.getByRole("menuitem", { name: item }).click();
       await expect(page.getByRole("dialog")).toBeVisible();
-      await clean(page, item);
+      await clean(page, String(item));
       await close();
     }
     await page.keyboard.press("Shift+Escape");

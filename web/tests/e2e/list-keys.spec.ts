@@ -45,6 +45,7 @@ test("CL-09 arrows, Home, End, letters and Enter; one tab stop for the whole lis
   for (const name of ["alpha", "beta", "bravo", "delta"]) ids[name] = (await server.conversation("channel", [bo.account, ana.account], name)).conversation_id;
   const direct = await server.direct(bo.account, ana.account);
   await ana.open(ops.handle);
+  await expect(ana.composer).toBeFocused();
   await expect(ana.page.locator("nav .scroller [tabindex='0']")).toHaveCount(1);
   // From the filters one Tab goes in, the next goes out.
   await ana.page.getByRole("group", { name: "Show" }).getByRole("button", { name: "Mentions" }).focus();
@@ -74,7 +75,7 @@ test("CL-09 arrows, Home, End, letters and Enter; one tab stop for the whole lis
   await expect.poll(() => focusedRow(ana)).toBe(direct.conversation_id);
 
   await ana.page.keyboard.press("b");
-  await expect.poll(() => focusedRow(ana)).toBe(rows.find((id) => id === ids["bravo"] || id === ids["beta"] || id === direct.conversation_id));
+  await expect.poll(() => focusedRow(ana)).toBe(rows.find((id) => id === ids["bravo"] || id === ids["beta"]));
   await ana.page.waitForTimeout(900);
   await ana.page.keyboard.type("del");
   await expect.poll(() => focusedRow(ana)).toBe(ids["delta"]);
@@ -110,6 +111,20 @@ test("CL-10 Alt with arrows goes through the order on screen; with Shift through
   await expect(ana.listed(ops.conversation_id).getByTestId("badge")).toHaveText("1");
   await ana.page.keyboard.press("Alt+Shift+ArrowUp");
   await expect.poll(open).toBe(ops.conversation_id);
+});
+
+test("CL-10 on a Mac, Option and arrows stay with the text of a composer that has some", async ({ server, ana, bo, ops }) => {
+  await server.conversation("channel", [bo.account, ana.account], "one");
+  await ana.page.addInitScript(() => Object.defineProperty(navigator, "platform", { value: "MacIntel" }));
+  await ana.open(ops.handle);
+  const { pathname } = new URL(ana.page.url());
+  await ana.composer.fill("a line\nand another");
+  for (const keys of ["Alt+ArrowUp", "Alt+ArrowDown", "Alt+Shift+ArrowUp", "Alt+Shift+ArrowDown"]) await ana.page.keyboard.press(keys);
+  expect(new URL(ana.page.url()).pathname).toBe(pathname);
+  await expect(ana.composer).toBeFocused();
+  await ana.composer.fill("");
+  await ana.page.keyboard.press("Alt+ArrowDown");
+  await expect.poll(() => new URL(ana.page.url()).pathname).not.toBe(pathname);
 });
 
 test("CL-11 MO-05 the same menu by right click, Shift+F10, the row's button and a long press", async ({ server, ana, bo, ops, signIn }) => {

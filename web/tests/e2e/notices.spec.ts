@@ -12,6 +12,7 @@ interface Shown {
 async function listen(person: Person, permission: "granted" | "default"): Promise<void> {
   await person.context.addInitScript((permission) => {
     const shown: (Shown & { click: () => void })[] = [];
+    if (location.protocol === "about:") return;
     // What was allowed stays allowed on the next page.
     const state = { shown, asked: 0, permission: sessionStorage.getItem("permission") ?? permission };
     class FakeNotification {
@@ -192,7 +193,9 @@ test("NO-09 no notice for what is on screen in a focused window, of this tab or 
 
   // A second tab that shows it: the first one is silent, and so is the second.
   const second = await ana.tab();
-  await second.page.addInitScript(() => sessionStorage.setItem("permission", "granted"));
+  await second.page.addInitScript(() => {
+    if (location.protocol !== "about:") sessionStorage.setItem("permission", "granted");
+  });
   await second.open(direct.conversation_id);
   await server.write(bo.account, direct.conversation_id, "In the second tab");
   await expect(second.message("In the second tab")).toBeVisible();

@@ -72,9 +72,9 @@ test("MO-03 fields have at least 16 px, and the page can be zoomed", async ({ se
     expect(await small()).toEqual([]);
   };
   await check();
-  for (const section of ["profile", "appearance", "devices", "time"]) {
+  for (const [section, field] of [["profile", "New password"], ["appearance", /Text size/], ["devices", "This device"], ["time", /Time zone/]] as const) {
     await phone.page.goto(`${server.url}/settings/${section}`);
-    await expect(phone.page.getByRole("heading", { level: 1 })).toBeVisible();
+    await expect(phone.page.getByLabel(field)).toBeVisible();
     await check();
   }
   await phone.page.goto(server.url);

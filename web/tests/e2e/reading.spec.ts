@@ -1,8 +1,26 @@
 // Reading: days, groups, times, gaps, links to messages, long texts, the beginning of history and when it cannot be read.
+import type { Locator } from "@playwright/test";
 import { expect, test, type Person } from "./fixtures.ts";
 
-function rail(person: Person, text: string): import("@playwright/test").Locator {
-  return person.message(text).locator(".rail time");
+function rail(person: Person, seq: number): Locator {
+  return person.row(seq).locator(".rail time");
+}
+
+/** In the page: rows below a day's line, by whether they fall on that day in the given zone. */
+function daysOfRows(viewport: Element, timeZone: string): { right: number; wrong: string[] } {
+  const format = new Intl.DateTimeFormat("en-GB", { timeZone, weekday: "long", day: "numeric", month: "long" });
+  const names = new Map([0, 1].map((ago) => [["Today", "Yesterday"][ago], format.format(new Date(Date.now() - ago * 86_400_000))]));
+  let day: string | undefined;
+  let right = 0;
+  const wrong: string[] = [];
+  for (const item of viewport.querySelectorAll<HTMLElement>("li[data-key]:not(.away)")) {
+    if (item.classList.contains("day")) day = item.innerText.trim();
+    const time = item.querySelector("time")?.dateTime;
+    if (time === undefined || day === undefined) continue;
+    if ((names.get(day) ?? day) === format.format(new Date(time))) right++;
+    else wrong.push(`${time} under ${day}`);
+  }
+  return { right, wrong };
 }
 
 test("TL-40 days are those of the viewer's time zone, and a date shows while one scrolls", async ({ ana, ops, server, signIn }) => {
@@ -17,24 +35,17 @@ test("TL-40 days are those of the viewer's time zone, and a date shows while one
     await person.viewport.evaluate((viewport) => (viewport.scrollTop -= 2_500));
     await expect(person.page.locator(".sticky")).toBeVisible();
     // Each row stands under the day it falls on for its reader.
-    const wrong = await person.viewport.evaluate((viewport, timeZone) => {
-      const format = new Intl.DateTimeFormat("en-GB", { timeZone, weekday: "long", day: "numeric", month: "long" });
-      const today = format.format(new Date());
-      const yesterday = format.format(new Date(Date.now() - 86_400_000));
-      let day: string | undefined;
-      let rows = 0;
-      const wrong: string[] = [];
-      for (const item of viewport.querySelectorAll<HTMLElement>("li[data-key]:not(.away)")) {
-        if (item.classList.contains("day")) day = item.innerText.trim();
-        const time = item.querySelector("time")?.dateTime;
-        if (time === undefined || day === undefined) continue;
-        rows++;
-        const said = day === "Today" ? today : day === "Yesterday" ? yesterday : day;
-        if (said !== format.format(new Date(time))) wrong.push(`${time} under ${day}`);
-      }
-      return rows < 10 ? ["no rows"] : wrong;
-    }, zone);
-    expect(wrong).toEqual([]);
+    let rows = 0;
+    for (let screens = 0; screens < 20 && rows < 10; screens++) {
+      const seen = await person.viewport.evaluate(daysOfRows, zone);
+      expect(seen.wrong).toEqual([]);
+      rows += seen.right;
+      await person.viewport.evaluate((viewport) => {
+        viewport.scrollTop -= 1_000;
+        return new Promise((next) => requestAnimationFrame(() => requestAnimationFrame(next)));
+      });
+    }
+    expect(rows).toBeGreaterThanOrEqual(10);
   }
 });
 
@@ -51,7 +62,7 @@ test("TL-40 at midnight today becomes yesterday without a reload", async ({ ana,
 
 test("TL-41 TL-42 messages of one author within five minutes are a group; the time is on the rail for its first", async ({ ana, bo, ops, server }) => {
   const say = (who: Person, text: string): Promise<{ seq: number }> => server.write(who.account, ops.conversation_id, text);
-  await say(ana, "group one, first");
+  const start = await say(ana, "group one, first");
   const second = await say(ana, "group one, second");
   await say(bo, "group two");
   await say(ana, "group three, first");
@@ -59,7 +70,8 @@ test("TL-41 TL-42 messages of one author within five minutes are a group; the ti
   await say(ana, "after the line");
   await server.write(ana.account, ops.conversation_id, "an answer", { reply_to: second.seq });
   await ana.open(ops.handle);
-  const first = (text: string): Promise<boolean> => ana.message(text).evaluate((row) => row.querySelector(".author") !== null);
+  const row = (text: string): Locator => ana.viewport.locator("li[data-state]").filter({ has: ana.page.locator(".text", { hasText: text }) });
+  const first = (text: string): Promise<boolean> => row(text).evaluate((row) => row.querySelector(".author") !== null);
   await expect(ana.message("an answer").first()).toBeVisible();
   expect(await first("group one, first")).toBe(true);
   expect(await first("group one, second")).toBe(false);
@@ -67,19 +79,18 @@ test("TL-41 TL-42 messages of one author within five minutes are a group; the ti
   expect(await first("group three, first")).toBe(true);
   await expect(ana.viewport.getByText(/A line of the system/)).toBeVisible();
   expect(await first("after the line")).toBe(true);
-  // Old ones: the pause between them breaks the group.
   await ana.page.mouse.move(5, 5);
-  await expect(rail(ana, "group one, first")).toHaveCSS("opacity", "1");
-  await expect(rail(ana, "group one, second")).toHaveCSS("opacity", "0");
-  await ana.message("group one, second").hover();
-  await expect(rail(ana, "group one, second")).toHaveCSS("opacity", "1");
+  await expect(rail(ana, start.seq)).toHaveCSS("opacity", "1");
+  await expect(rail(ana, second.seq)).toHaveCSS("opacity", "0");
+  await ana.row(second.seq).hover();
+  await expect(rail(ana, second.seq)).toHaveCSS("opacity", "1");
   await ana.page.mouse.move(5, 5);
-  await expect(rail(ana, "group one, second")).toHaveCSS("opacity", "0");
+  await expect(rail(ana, second.seq)).toHaveCSS("opacity", "0");
   await ana.row(second.seq).focus();
-  await expect(rail(ana, "group one, second")).toHaveCSS("opacity", "1");
+  await expect(rail(ana, second.seq)).toHaveCSS("opacity", "1");
   const full = await ana.page.evaluate(() => new Intl.DateTimeFormat("en-GB", { dateStyle: "full" }).format(new Date()));
   await expect(ana.row(second.seq)).toHaveAccessibleName(new RegExp(full));
-  await expect(rail(ana, "group one, second")).toHaveAttribute("title", new RegExp(full));
+  await expect(rail(ana, second.seq)).toHaveAttribute("title", new RegExp(full));
 });
 
 test("TL-41 a pause of more than five minutes breaks a group", async ({ ana, ops, server }) => {
@@ -208,7 +219,7 @@ test("TL-50 the start of history says so, and who made it when", async ({ ana, o
   await expect(ana.viewport.getByText(/^Beginning of/)).toHaveCount(0);
   await ana.viewport.locator("li[data-seq]").last().focus();
   await ana.page.keyboard.press("Home");
-  await expect(ana.viewport.getByText(/^Beginning of #ops.*, created by Ana Reyes on \d+ \w+/)).toBeVisible();
+  await expect(ana.viewport.getByText(/^Beginning of #ops.*, created by Ana Reyes on (\w+ )?\d+ \w+/)).toBeVisible();
   await expect(ana.row(1).or(ana.viewport.locator('[data-seq="1"]'))).toBeVisible();
 });
 

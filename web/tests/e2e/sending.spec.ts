@@ -7,6 +7,19 @@ async function texts(person: Person, pattern: RegExp): Promise<string[]> {
   return all.map((one) => one.trim()).filter((one) => pattern.test(one));
 }
 
+/** Opens or reloads, and waits until the start is over: the list and the newest page are read once more after it. */
+async function settled(person: Person, start: () => Promise<unknown>): Promise<void> {
+  let lists = 0;
+  let pages = 0;
+  person.page.on("response", (response) => {
+    if (response.url().includes("/conversations?limit=200")) lists++;
+    if (lists > 1 && /\/messages\?limit=80&$/.test(response.url())) pages++;
+  });
+  await start();
+  await person.online();
+  await expect.poll(() => pages).toBeGreaterThan(0);
+}
+
 /** In the page: the conversations that the next start can paint without the network. */
 async function cachedConversations(): Promise<string[]> {
   const databases = await indexedDB.databases();
@@ -60,8 +73,7 @@ test("TL-20 PF-10 Enter paints the message as pending before anything is sent", 
   await measureEnter(ana);
   await ana.open(ops.handle);
   await server.fill(ops.conversation_id, 300, [ana.account]);
-  await ana.page.reload();
-  await ana.online();
+  await settled(ana, () => ana.page.reload());
   await server.hook("acks", { user_id: ana.account.user_id, mode: "hold" });
   await ana.write("warm up");
   await enterTimes(ana);
@@ -85,7 +97,7 @@ test("TL-20 PF-10 Enter paints the message as pending before anything is sent", 
 });
 
 test("TL-21 a message becomes sent in place: the same element, at the same spot", async ({ ana, ops, server }) => {
-  await ana.open(ops.handle);
+  await settled(ana, () => ana.open(ops.handle));
   await server.hook("acks", { user_id: ana.account.user_id, mode: "hold" });
   await ana.write("held for now");
   const row = ana.message("held for now");
@@ -125,7 +137,7 @@ test("TL-21 a message takes its place by the server's order, not by when it was 
 });
 
 test("TL-22 the mark of a pending message shows after a second, and a fast answer shows none", async ({ ana, ops, server }) => {
-  await ana.open(ops.handle);
+  await settled(ana, () => ana.open(ops.handle));
   await ana.page.evaluate(() => {
     const seen = { marks: 0, at: 0 };
     Object.assign(globalThis, { seen });
@@ -152,7 +164,7 @@ test("TL-22 the mark of a pending message shows after a second, and a fast answe
 });
 
 test("TL-23 no answer in ten seconds is a failure with its reason and what can be done", async ({ ana, bo, ops, server }) => {
-  await ana.open(ops.handle);
+  await settled(ana, () => ana.open(ops.handle));
   await server.hook("acks", { user_id: ana.account.user_id, mode: "drop" });
   const from = Date.now();
   await ana.write("into the void");

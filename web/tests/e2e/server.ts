@@ -50,6 +50,8 @@ export class TestServer {
 
   /** Makes the first admin by the set-up link. */
   async setUp(): Promise<void> {
+    // It may answer before what it printed has come here.
+    for (let tries = 0; this.setupLink === "" && tries < 200; tries++) await new Promise((wake) => setTimeout(wake, 25));
     const key = new URLSearchParams(new URL(this.setupLink).hash.slice(1)).get("k");
     const body = { key, server_name: "Acme", name: "Kit", handle: "kit", password: PASSWORD };
     const answer = await this.api<{ user_id: string; access_token: string }>("POST", "setup", body);

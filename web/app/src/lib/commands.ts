@@ -1,7 +1,7 @@
 // Commands: everything of the keyboard map and the menus, by name, under `>` in the switcher.
 
 import { t } from "./i18n.ts";
-import { shortcut, shown } from "./keys.ts";
+import { press, shortcut, SHORTCUTS, shown, type Shortcut } from "./keys.ts";
 import { nameOf, refOf } from "./names.ts";
 import { router } from "./router.svelte.ts";
 import { app } from "./state/app.svelte.ts";
@@ -89,8 +89,10 @@ export function commands(): Command[] {
     { id: "unread_next", label: t("keys.unread_next"), ...key("unread_next"), run: () => move(1, true) },
     { id: "region_next", label: t("keys.region_next"), ...key("region_next"), run: () => region(1) },
     { id: "region_previous", label: t("keys.region_previous"), ...key("region_previous"), run: () => region(-1) },
+    { id: "switcher", label: t("keys.switcher"), ...key("switcher"), run: () => ui.open({ kind: "switcher" }) },
     { id: "start", label: t("keys.start"), ...key("start"), run: () => ui.main?.start() },
     { id: "latest", label: t("keys.latest"), ...key("latest"), run: () => ui.main?.latest() },
+    { id: "emoji", label: t("keys.emoji"), ...key("emoji"), run: () => ui.main?.emoji() },
     { id: "focus_message", label: t("keys.focus_messages"), run: () => ui.main?.focusNewest() },
     { id: "sign_out", label: t("settings.sign_out"), run: () => ui.open({ kind: "confirm", title: t("settings.sign_out"), text: t("settings.sign_out_text"), action: t("settings.sign_out"), run: () => app.signOut() }) },
   ];
@@ -98,5 +100,23 @@ export function commands(): Command[] {
     list.push({ id: "members", label: t("members.title", { name: nameOf(row) }), run: () => ui.open({ kind: "members", conversation_id: row.conversation_id }) });
     list.push({ id: "mark_read", label: t("list.mark_read"), run: () => app.readAll(row.conversation_id) });
   }
+  if (ui.main !== undefined) {
+    const known = new Set(list.map((one) => one.id));
+    for (const one of SHORTCUTS) if (!known.has(one.id)) list.push({ id: one.id, label: t(one.label), ...key(one.id), run: () => pressInPlace(one) });
+  }
   return list;
+}
+
+/** Does what a key does: on the message or text one came from, or else the newest message. */
+function pressInPlace({ where, keys }: Shortcut): void {
+  // Focus is back where it was after the next frame.
+  requestAnimationFrame(() =>
+    requestAnimationFrame(() => {
+      const focused = document.activeElement;
+      if (where === "composer") {
+        if (focused?.matches("form textarea") !== true) ui.main?.focusComposer();
+      } else if (focused?.matches("[data-key]") !== true) ui.main?.focusNewest();
+      press(keys[0] ?? "", document.activeElement ?? document.body);
+    }),
+  );
 }

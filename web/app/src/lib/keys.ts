@@ -72,6 +72,16 @@ export function pressed(event: KeyboardEvent, id: string): boolean {
   return shortcut(id).keys.some((keys) => matches(event, keys));
 }
 
+/** Presses a shortcut's keys on an element. */
+export function press(keys: string, target: Element): void {
+  const parts = keys === "+" ? ["+"] : keys.split("+");
+  const key = parts.pop() ?? "";
+  const mod = parts.includes("Mod");
+  target.dispatchEvent(
+    new KeyboardEvent("keydown", { key, bubbles: true, cancelable: true, ctrlKey: mod && !isMac, metaKey: mod && isMac, altKey: parts.includes("Alt"), shiftKey: parts.includes("Shift") }),
+  );
+}
+
 const SYMBOLS: Record<string, string> = { ArrowUp: "↑", ArrowDown: "↓", Escape: "Esc", PageUp: "PgUp", PageDown: "PgDn", Delete: "Del" };
 
 /** A shortcut as it is shown: `Ctrl+K`, `⌘K`. */

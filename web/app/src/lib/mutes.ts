@@ -12,6 +12,8 @@ export async function mute(conversation_id: string, how: MuteFor): Promise<void>
   const muted = how !== "off";
   await app.chat.rest.request("PUT", `conversations/${conversation_id}/mute`, { body: { muted } });
   app.conversations.change(conversation_id, { muted });
+  // A list that is being read just now may still have it the other way.
+  app.conversations.refresh(conversation_id);
   const { [conversation_id]: _, ...mutes } = prefs.all.mutes;
   const until = untilWhen(how);
   prefs.set("mutes", until === undefined ? mutes : { ...mutes, [conversation_id]: until });

@@ -37,6 +37,7 @@ export interface Pane {
   page(direction: 1 | -1): void;
   start(): void;
   insert(text: string): void;
+  emoji(): void;
   reply(message: Message): void;
   edit(message: Message): void;
   restore(row: Row): void;

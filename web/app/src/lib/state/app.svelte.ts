@@ -80,6 +80,8 @@ class AppState {
   /** What waited to be sent when the session was ended elsewhere. */
   private unsent: { conversation_id: string; text: string }[] = [];
   private lostAt: number | undefined;
+  /** How far each timeline was when the connection was lost. */
+  private heldThen: ReadonlyMap<Timeline, number> = new Map();
   private lastTyping = new Map<string, number>();
   private reading = new Map<string, { seq: number; timer: ReturnType<typeof setTimeout> }>();
   /** Marked unread while on screen: looking at it does not read it. */
@@ -240,7 +242,7 @@ class AppState {
   async write(conversation_id: string, content: string, options: { reply_to?: number; thread?: number } = {}): Promise<void> {
     const client_id = newId();
     const frame: Request & { client_id: string } = { type: "message", client_id, conversation_id, content, ...options };
-    this.lastTyping.delete(options.thread === undefined ? conversation_id : `${conversation_id}/${options.thread}`);
+    this.stoppedTyping(conversation_id, options.thread);
     await this.chat.outbox.add(frame, conversation_id);
   }
 
@@ -575,7 +577,10 @@ class AppState {
     this.status = status;
     const up = status.state === "online" || status.state === "blocked";
     if (status.state === "revoked") void this.revoked();
-    if (!up && this.lostAt === undefined) this.lostAt = status.lost_at ?? Date.now();
+    if (!up && this.lostAt === undefined) {
+      this.lostAt = status.lost_at ?? Date.now();
+      this.heldThen = new Map([...this.timelines.values()].map((timeline) => [timeline, timeline.last?.seq ?? 0]));
+    }
     if (!up && was === "online") setTimeout(() => this.announceLoss(), 5_000);
   }
 
@@ -608,7 +613,7 @@ class AppState {
       announcer.say(t("announce.caught_up"));
       this.lossAnnounced = false;
     }
-    const before = new Map([...this.timelines.values()].map((timeline) => [timeline, timeline.last?.seq ?? 0]));
+    const before = this.heldThen;
     if (anew && this.starting) {
       // The first screen comes from reads that ran beside the connection: what fell between is read once it is drawn.
       setTimeout(() => void this.readAnew(), 700);

@@ -17,12 +17,15 @@ const EDIT_WINDOW_MS = 15 * 60_000;
 export class Timeline {
   rows = $state.raw<Row[]>([]);
   private waits = $state.raw<Row[]>([]);
-  /** What waits to be sent; not what has its place already, though its answer was lost. */
-  readonly pending = $derived.by(() => {
+  /**
+   * What waits to be sent; not what has its place already, though its answer was lost. Not `$derived`: a timeline is
+   * made while a view is drawn and outlives it, and a derived value of a view that is gone stands still.
+   */
+  get pending(): Row[] {
     if (this.waits.length === 0) return this.waits;
     const held = new Set(this.rows.map((row) => row.key));
     return this.waits.filter((row) => !held.has(row.key));
-  });
+  }
   has_more_before = $state(true);
   has_more_after = $state(false);
   loaded = $state(false);
@@ -35,8 +38,8 @@ export class Timeline {
   private readonly optimistic = new Map<string, { seq: number; before: Message }>();
   /** Where the reader stood when they left, to come back to. */
   place: { key: string; top: number } | undefined;
-  /** The end has to be read anew: what arrives meanwhile would leave a hole before it. */
-  private stale = false;
+  /** Up to where the window joins: what has arrived since may have a hole before it, until `refresh` has read the end. */
+  private joined: number | undefined;
   private fetching = 0;
   /** What happened while a page was under way. */
   private since: { seq: number; of: number | undefined; again: () => void }[] = [];
@@ -69,7 +72,7 @@ export class Timeline {
       this.rows = this.made(page.messages);
       this.has_more_before = page.has_more_before;
       this.has_more_after = page.has_more_after;
-      this.stale = false;
+      this.joined = undefined;
       this.loaded = true;
       this.join(page);
     } catch (error) {
@@ -86,24 +89,25 @@ export class Timeline {
     this.rows = this.made(rows);
     this.has_more_before = has_more_before;
     this.loaded = true;
+    this.outdate();
   }
 
   /** After a break that was too long to be told: what is newer is read, or the window begins anew; until that is done. */
   async refresh(): Promise<void> {
     clearTimeout(this.again);
     if (!this.loaded || this.has_more_after) return;
-    this.stale = true;
+    this.outdate();
     try {
       const page = await this.fetch("");
       const first = page.messages[0]?.seq ?? 0;
-      const last = this.last?.seq ?? 0;
+      const last = this.joined ?? 0;
       // The newest page joins what is here; or else it replaces it.
       if (first <= last + 1 || !page.has_more_before) this.merge(page.messages);
       else {
         this.rows = this.made(page.messages);
         this.has_more_before = page.has_more_before;
       }
-      this.stale = false;
+      this.joined = undefined;
       this.join(page);
     } catch (error) {
       if (!(error instanceof Refused)) this.again = setTimeout(() => void this.refresh(), REFRESH_AGAIN_MS);
@@ -164,15 +168,15 @@ export class Timeline {
     if (!page.has_more_after && this.thread === undefined) this.chat().hold(this.conversation_id, page.as_of_seq);
   }
 
-  /** The stream does not join what is here: it is not added to before `refresh`. */
+  /** The stream does not join what is here. */
   outdate(): void {
-    this.stale = this.loaded && !this.has_more_after;
+    if (this.loaded && !this.has_more_after) this.joined ??= this.last?.seq ?? 0;
   }
 
   /** Something happened in this conversation. */
   apply(update: Update): void {
     if (update.type === "rows") {
-      if (!this.has_more_after && !this.stale) this.merge(update.rows.filter((row) => this.belongs(row)));
+      if (!this.has_more_after) this.merge(update.rows.filter((row) => this.belongs(row)));
       return;
     }
     if (!isEvent(update)) return;
@@ -329,7 +333,7 @@ export class Timeline {
 
   /** Puts a row into its place. */
   private append(row: Row): void {
-    if (!this.loaded || this.stale) return;
+    if (!this.loaded) return;
     const at = this.index(row.seq);
     if (this.rows[at]?.seq === row.seq) return;
     if (row.message !== undefined && row.message.from !== this.me().user_id && at === this.rows.length) this.arrived++;
