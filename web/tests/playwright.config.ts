@@ -1,4 +1,4 @@
-// How the web app is tested: in Debian's Chromium, against a real server with test hooks, two at a time.
+// How the web app is tested: in Chromium, against a real server with test hooks.
 import { defineConfig, devices } from "@playwright/test";
 
 const executablePath = process.env["CHROMIUM"] ?? "/usr/bin/chromium";
@@ -6,12 +6,14 @@ const executablePath = process.env["CHROMIUM"] ?? "/usr/bin/chromium";
 export default defineConfig({
   testDir: "e2e",
   outputDir: "results",
-  timeout: 45_000,
-  expect: { timeout: 7_000 },
-  workers: Number(process.env["WORKERS"] ?? 2),
+  // Wide bounds: browsers, servers and whatever else runs share a machine; nothing waits longer than it has to.
+  timeout: 90_000,
+  expect: { timeout: 15_000 },
+  workers: Number(process.env["WORKERS"] ?? 1),
   fullyParallel: true,
   forbidOnly: true,
-  retries: 0,
+  // A test that needed its second try is named as flaky at the end.
+  retries: 1,
   reporter: [["list"]],
   use: {
     ...devices["Desktop Chrome"],

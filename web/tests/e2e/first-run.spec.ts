@@ -25,7 +25,7 @@ test("FR-01 with no users every path says where the setup link is, and has no fo
   );
 });
 
-test("FR-02 FR-03 FR-04 FR-06 FR-12 the link's form makes the admin, opens the lobby, and no address ever holds the key", async ({ browser }) => {
+test("OP-01 FR-02 FR-03 FR-04 FR-06 FR-12 the link's form makes the admin, opens the lobby, and no address ever holds the key", async ({ browser }) => {
   await withServer((server) =>
     visit(browser, server, async ({ page, context, requests }) => {
       const key = new URL(server.setupLink).hash.slice("#k=".length);

@@ -12,7 +12,7 @@ test("KB-05 PF-09 set up, invite, send, react, thread, settings and sign out by 
   await page.addInitScript(() => {
     const slow = JSON.parse(sessionStorage.getItem("slow") ?? "[]") as number[];
     new PerformanceObserver((list) => {
-      for (const entry of list.getEntries()) if ((entry as PerformanceEventTiming).interactionId > 0) slow.push(entry.duration);
+      for (const entry of list.getEntries()) if ((entry as PerformanceEventTiming & { interactionId: number }).interactionId > 0) slow.push(entry.duration);
       sessionStorage.setItem("slow", JSON.stringify(slow));
     }).observe({ type: "event", buffered: true, durationThreshold: 16 } as PerformanceObserverInit);
     addEventListener("pointerdown", () => sessionStorage.setItem("pointer", "used"), true);

@@ -167,7 +167,7 @@ test("KB-03 single letters act only on a message, can be turned off, and other l
 test("KB-04 text made with AltGr or a dead key is no shortcut", async ({ ana, bo, ops, server }) => {
   const { seq } = await server.write(bo.account, ops.conversation_id, "A row");
   await ana.open(ops.handle);
-  const press = async (person: Person, init: KeyboardEventInit & { altgr?: boolean }): Promise<boolean> =>
+  const press = async (person: Person, init: { key: string; ctrlKey?: boolean; altKey?: boolean; altgr?: boolean }): Promise<boolean> =>
     person.page.evaluate((given) => {
       const { altgr, ...event } = given;
       return document.activeElement!.dispatchEvent(new KeyboardEvent("keydown", { bubbles: true, cancelable: true, ...event, ...(altgr === true ? { modifierAltGraph: true } : {}) }));

@@ -174,6 +174,18 @@ export function react({ row, conversation }: Context, emoji: string): void {
   app.change(frame, conversation.conversation_id).catch(failed);
 }
 
+/** Another text for a message: shown at once, taken back when it is refused. */
+export function changeText({ row, conversation, timeline }: Context, content: string): void {
+  const { message, seq } = row;
+  if (message === undefined || content === message.content) return;
+  timeline.patch(seq, { content });
+  const frame = { type: "edit" as const, client_id: "", conversation_id: conversation.conversation_id, message_seq: seq, content, version: message.version, edited_at: new Date().toISOString() };
+  app.change(frame, conversation.conversation_id).catch((error: unknown) => {
+    timeline.patch(seq, { content: message.content });
+    failed(error);
+  });
+}
+
 function pin({ row, conversation }: Context, pinned: boolean): void {
   const frame = { type: "pin" as const, conversation_id: conversation.conversation_id, message_seq: row.seq, pinned };
   app.change(frame, conversation.conversation_id).catch(failed);

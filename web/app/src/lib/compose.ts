@@ -19,6 +19,10 @@ export function mentionsEverybody(text: string): boolean {
   return /(^|[\s(])@all\b/.test(text);
 }
 
+export function isAddress(text: string): boolean {
+  return /^https?:\/\/\S+$/.test(text.trim());
+}
+
 /** Whether pasted text is code: some lines, indented or ending as lines of code do. */
 export function looksLikeCode(text: string): boolean {
   const lines = text.split("\n").filter((line) => line.trim() !== "");
