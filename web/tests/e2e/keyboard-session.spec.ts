@@ -66,6 +66,7 @@ test("KB-05 PF-09 set up, invite, send, react, thread, settings and sign out by 
   await keyboard.press("+");
   await expect(page.getByRole("combobox", { name: "Search emoji" })).toBeFocused();
   await keyboard.type("tada");
+  await expect(page.getByRole("listbox", { name: "Emoji found" }).getByRole("option").first()).toHaveText("🎉");
   await keyboard.press("Enter");
   await expect(row.getByRole("button", { name: /^🎉 1/ })).toBeVisible();
   await expect(row).toBeFocused();

@@ -42,6 +42,7 @@ test("KB-01 the keys that work anywhere", async ({ ana, bo, ops, server }) => {
   await page.keyboard.press("?");
   await expect(page.getByRole("dialog", { name: "Keyboard map" })).toBeVisible();
   await page.keyboard.press("Escape");
+  await expect(ana.row(seq)).toBeFocused();
   await ana.composer.focus();
   for (const region of ["nav", "header", "timeline", "composer"]) {
     await page.keyboard.press("Control+F6");

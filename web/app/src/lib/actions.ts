@@ -92,7 +92,7 @@ export const ACTIONS: readonly Action[] = [
     label: "action.unread",
     available: (context) => there(context) && context.timeline.thread === undefined,
     run: ({ row, conversation }) => {
-      app.markUnread(conversation.conversation_id, row.seq).then(() => announcer.say(t("action.marked_unread")), failed);
+      app.reading.markUnread(conversation.conversation_id, row.seq).then(() => announcer.say(t("action.marked_unread")), failed);
     },
   },
   {

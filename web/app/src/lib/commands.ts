@@ -46,9 +46,9 @@ export function readEverything(): void {
     action: t("read_all.action"),
     run: () => {
       const before = app.conversations.all().filter((row) => row.unread + row.mentions > 0);
-      for (const row of before) app.readAll(row.conversation_id);
+      for (const row of before) app.reading.all(row.conversation_id);
       ui.say(t("read_all.done"), () => {
-        for (const row of before) if (row.first_unread_seq !== undefined) void app.markUnread(row.conversation_id, row.first_unread_seq).catch(() => undefined);
+        for (const row of before) if (row.first_unread_seq !== undefined) void app.reading.markUnread(row.conversation_id, row.first_unread_seq).catch(() => undefined);
       });
     },
   });
@@ -98,7 +98,7 @@ export function commands(): Command[] {
   ];
   if (row !== undefined) {
     list.push({ id: "members", label: t("members.title", { name: nameOf(row) }), run: () => ui.open({ kind: "members", conversation_id: row.conversation_id }) });
-    list.push({ id: "mark_read", label: t("list.mark_read"), run: () => app.readAll(row.conversation_id) });
+    list.push({ id: "mark_read", label: t("list.mark_read"), run: () => app.reading.all(row.conversation_id) });
   }
   if (ui.main !== undefined) {
     const known = new Set(list.map((one) => one.id));

@@ -12,8 +12,8 @@ import { ui, type MenuItem } from "./ui.svelte.ts";
 export function conversationMenu(row: Conversation): MenuItem[] {
   const id = row.conversation_id;
   const items: MenuItem[] = [
-    { id: "read", label: t("list.mark_read"), run: () => app.readAll(id) },
-    { id: "unread", label: t("list.mark_unread"), run: () => void app.markUnread(id, row.last_message?.seq ?? row.last_seq).catch(failed) },
+    { id: "read", label: t("list.mark_read"), run: () => app.reading.all(id) },
+    { id: "unread", label: t("list.mark_unread"), run: () => void app.reading.markUnread(id, row.last_message?.seq ?? row.last_seq).catch(failed) },
     { id: "pin", label: prefs.all.pinned.includes(id) ? t("list.unpin") : t("list.pin"), run: () => prefs.toggle("pinned", id) },
     { id: "mute", label: t("list.mute"), run: () => ui.open({ kind: "notification_level", conversation_id: id }) },
     { id: "link", label: t("list.copy_link"), run: () => void copy(linkTo(row), t("action.link_copied")) },

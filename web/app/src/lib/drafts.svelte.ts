@@ -57,6 +57,19 @@ class Drafts {
     if (this.marked.has(conversationOf(key))) this.mark();
   }
 
+  /** Stores what is written before the page may go, and tells what other tabs store; ends with what it returns. */
+  watch(flush: () => void, other: (event: StorageEvent) => void): () => void {
+    window.addEventListener("pagehide", flush);
+    document.addEventListener("visibilitychange", flush);
+    window.addEventListener("storage", other);
+    return () => {
+      flush();
+      window.removeEventListener("pagehide", flush);
+      document.removeEventListener("visibilitychange", flush);
+      window.removeEventListener("storage", other);
+    };
+  }
+
   /** All of them, to be offered as a file when the device was signed out elsewhere. */
   all(): { key: string; text: string }[] {
     return keys().flatMap((key) => {

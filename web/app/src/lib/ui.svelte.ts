@@ -1,6 +1,7 @@
 // What lies over the page: one overlay at a time, toasts, and the targets that keys and buttons act on.
 
 import type { Message } from "@stonechat/client";
+import { tick } from "svelte";
 import type { Row } from "./state/timeline.svelte.ts";
 
 export interface MenuItem {
@@ -73,7 +74,8 @@ class Ui {
     const { came } = this;
     this.came = undefined;
     if (how === "leave") return;
-    requestAnimationFrame(() => {
+    // Before the next key is heard.
+    void tick().then(() => {
       if (came?.isConnected === true && came !== document.body) came.focus();
       else if (document.activeElement === document.body) this.somewhere();
     });

@@ -28,13 +28,12 @@ import { learnServerTime } from "../time.ts";
 import { readCache, wipeCache, writeCache } from "./cache.ts";
 import { Conversations, mentions } from "./conversations.svelte.ts";
 import { People } from "./people.svelte.ts";
+import { Reading } from "./reading.ts";
 import { Timeline } from "./timeline.svelte.ts";
+import { placeKey, Typing } from "./typing.svelte.ts";
 
 /** Away longer than this, screens are read anew instead of event by event. */
 const START_ANEW_AFTER_MS = 10 * 60_000;
-const TYPING_LASTS_MS = 6_000;
-const TYPING_EVERY_MS = 3_000;
-const READ_EVERY_MS = 300;
 const IDLE_MS = 60_000;
 const SAVE_EVERY_MS = 15_000;
 
@@ -52,8 +51,6 @@ class AppState {
   me = $state.raw<Me | undefined>(undefined);
   server_name = $state("");
   status = $state.raw<ConnectionStatus>({ state: "reconnecting" });
-  /** Who types where: conversation (or conversation/thread) → person → until. */
-  readonly typing = new SvelteMap<string, ReadonlyMap<string, number>>();
   /** How far others have read: conversation → person → seq. */
   readonly receipts = new SvelteMap<string, ReadonlyMap<string, number>>();
   readonly online = new SvelteMap<string, number>();
@@ -73,6 +70,11 @@ class AppState {
     () => this.chat.rest,
     () => this.me?.user_id ?? "",
   );
+  readonly reading = new Reading(() => this.chat, this.conversations, (conversation_id) => this.timeline(conversation_id));
+  readonly typing = new Typing(
+    () => this.chat,
+    () => ({ user_id: this.me?.user_id ?? "", shares: this.me?.settings.share_typing === true }),
+  );
   private readonly timelines = new Map<string, Timeline>();
   private deviceId = "";
   /** Why this page's session is over; nothing begins a new one in the same page. */
@@ -82,10 +84,6 @@ class AppState {
   private lostAt: number | undefined;
   /** How far each timeline was when the connection was lost. */
   private heldThen: ReadonlyMap<Timeline, number> = new Map();
-  private lastTyping = new Map<string, number>();
-  private reading = new Map<string, { seq: number; timer: ReturnType<typeof setTimeout> }>();
-  /** Marked unread while on screen: looking at it does not read it. */
-  private readonly keptUnread = new Set<string>();
   private saving: ReturnType<typeof setTimeout> | undefined;
 
   /** From an address to the first paint: what is cached first, then what is true. */
@@ -226,7 +224,7 @@ class AppState {
 
   /** The timeline of a conversation or thread; the same object as long as the page lives. */
   timeline(conversation_id: string, thread?: number): Timeline {
-    const key = thread === undefined ? conversation_id : `${conversation_id}/${thread}`;
+    const key = placeKey(conversation_id, thread);
     let timeline = this.timelines.get(key);
     if (timeline === undefined) {
       const me = (): { user_id: string; device_id: string } => ({ user_id: this.me?.user_id ?? "", device_id: this.deviceId });
@@ -242,7 +240,7 @@ class AppState {
   async write(conversation_id: string, content: string, options: { reply_to?: number; thread?: number } = {}): Promise<void> {
     const client_id = newId();
     const frame: Request & { client_id: string } = { type: "message", client_id, conversation_id, content, ...options };
-    this.stoppedTyping(conversation_id, options.thread);
+    this.typing.stopped(conversation_id, options.thread);
     await this.chat.outbox.add(frame, conversation_id);
   }
 
@@ -260,74 +258,6 @@ class AppState {
       this.chat.outbox.discard(client_id);
       throw error;
     }
-  }
-
-  /** A row was on screen long enough. Told soon, and only forward. */
-  read(conversation_id: string, seq: number, thread?: number, at_once = false): void {
-    const key = thread === undefined ? conversation_id : `${conversation_id}/${thread}`;
-    if (at_once) this.keptUnread.delete(conversation_id);
-    else if (this.keptUnread.has(conversation_id)) return;
-    const waiting = this.reading.get(key);
-    const position = this.position(conversation_id, thread);
-    if (position === undefined || seq <= Math.max(position.read_seq, waiting?.seq ?? 0)) return;
-    clearTimeout(waiting?.timer);
-    const tell = (): void => {
-      this.reading.delete(key);
-      const { read_generation } = this.position(conversation_id, thread) ?? position;
-      const where = thread === undefined ? {} : { thread };
-      this.chat.signal({ type: "read", conversation_id, ...where, read_generation, read_seq: seq });
-      if (thread === undefined) this.conversations.read(conversation_id, read_generation, seq);
-      else this.threadRead(conversation_id, thread, read_generation, seq);
-    };
-    this.reading.set(key, { seq, timer: setTimeout(tell, at_once ? 0 : READ_EVERY_MS) });
-  }
-
-  private position(conversation_id: string, thread?: number): { read_generation: number; read_seq: number } | undefined {
-    if (thread === undefined) return this.conversations.get(conversation_id);
-    return this.timeline(conversation_id).row(thread)?.message?.thread_summary ?? this.conversations.follows.position(conversation_id, thread);
-  }
-
-  /** Everything of a conversation is read, threads included. */
-  readAll(conversation_id: string): void {
-    const row = this.conversations.get(conversation_id);
-    if (row === undefined) return;
-    this.read(conversation_id, row.last_seq, undefined, true);
-    // Unread replies of a conversation that was not opened yet: in which threads, the server knows.
-    if (row.unread + row.mentions > 0 && !this.conversations.follows.loaded(conversation_id)) {
-      void this.conversations.follows.load(conversation_id).then(() => this.readThreads(conversation_id, row.last_seq), () => undefined);
-    } else this.readThreads(conversation_id, row.last_seq);
-  }
-
-  private readThreads(conversation_id: string, last_seq: number): void {
-    for (const root of this.conversations.threads.get(conversation_id)?.keys() ?? []) this.read(conversation_id, last_seq, root, true);
-  }
-
-  /** A conversation is opened: looking at it is reading it again. */
-  reads(conversation_id: string): void {
-    this.keptUnread.delete(conversation_id);
-  }
-
-  async markUnread(conversation_id: string, seq: number, thread?: number): Promise<void> {
-    this.keptUnread.add(conversation_id);
-    clearTimeout(this.reading.get(conversation_id)?.timer);
-    this.reading.delete(conversation_id);
-    await this.chat.rest.request("PUT", `conversations/${conversation_id}/mark-unread`, { body: thread === undefined ? { seq } : { seq, thread } });
-    await this.conversations.reload(conversation_id);
-  }
-
-  /** Somebody types here; told at the first key and every 3 s. */
-  typed(conversation_id: string, thread?: number): void {
-    if (this.me?.settings.share_typing !== true) return;
-    const key = thread === undefined ? conversation_id : `${conversation_id}/${thread}`;
-    if (Date.now() - (this.lastTyping.get(key) ?? 0) < TYPING_EVERY_MS) return;
-    this.lastTyping.set(key, Date.now());
-    this.chat.signal({ type: "typing", conversation_id, action: "start", ...(thread === undefined ? {} : { thread }) });
-  }
-
-  stoppedTyping(conversation_id: string, thread?: number): void {
-    const key = thread === undefined ? conversation_id : `${conversation_id}/${thread}`;
-    if (!this.lastTyping.delete(key)) return;
-    this.chat.signal({ type: "typing", conversation_id, action: "stop", ...(thread === undefined ? {} : { thread }) });
   }
 
   /** The conversation on screen: its people, its typing, its threads. */
@@ -410,8 +340,7 @@ class AppState {
         this.account(update.key, update.value);
         return;
       case "typing": {
-        const key = update.thread === undefined ? update.conversation_id : `${update.conversation_id}/${update.thread}`;
-        this.types(key, update.user_id, update.action === "start");
+        this.typing.heard(placeKey(update.conversation_id, update.thread), update.user_id, update.action === "start");
         return;
       }
       case "presence":
@@ -456,18 +385,9 @@ class AppState {
     if (event.type !== "message") return;
     this.saveSoon(SAVE_EVERY_MS);
     this.people.spoke(conversation_id, event.from, event.seq);
-    this.types(event.thread === undefined ? conversation_id : `${conversation_id}/${event.thread}`, event.from, false);
+    this.typing.heard(placeKey(conversation_id, event.thread), event.from, false);
     if (event.from === this.me?.user_id) return;
     if (this.status.state === "online" || this.status.state === "blocked") this.arrived(event);
-  }
-
-  private threadRead(conversation_id: string, root: number, read_generation: number, read_seq: number): void {
-    const timeline = this.timeline(conversation_id);
-    const summary = timeline.row(root)?.message?.thread_summary;
-    this.conversations.threadRead(conversation_id, root, read_generation, read_seq, summary?.last_seq);
-    if (summary === undefined) return;
-    const unread = read_seq >= summary.last_seq ? 0 : summary.unread;
-    timeline.patch(root, { thread_summary: { ...summary, unread, read_generation, read_seq } });
   }
 
   /** A message of somebody else, live: told to those who do not look. */
@@ -510,7 +430,7 @@ class AppState {
     const event = { ...base, type: "message" as const, message_id: ack.message_id ?? "", content, content_type: "text/markdown", version: {} };
     this.conversations.event(thread === undefined ? event : { ...event, thread });
     this.people.spoke(ack.conversation_id, base.from, ack.seq);
-    if (thread === undefined) this.read(ack.conversation_id, ack.seq, undefined, true);
+    if (thread === undefined) this.reading.read(ack.conversation_id, ack.seq, undefined, true);
   }
 
   private account(key: string, value: unknown): void {
@@ -524,7 +444,7 @@ class AppState {
       case "read": {
         if (id === undefined) break;
         const position = given as { read_generation: number; read_seq: number };
-        if (root !== undefined) this.threadRead(id, Number(root), position.read_generation, position.read_seq);
+        if (root !== undefined) this.reading.threadRead(id, Number(root), position.read_generation, position.read_seq);
         else this.conversations.read(id, position.read_generation, position.read_seq);
         break;
       }
@@ -559,17 +479,6 @@ class AppState {
   private left(conversation_id: string): void {
     this.conversations.remove(conversation_id);
     for (const key of [...this.timelines.keys()]) if (key.split("/")[0] === conversation_id) this.timelines.delete(key);
-  }
-
-  private types(key: string, user_id: string, typing: boolean): void {
-    const now = Date.now();
-    const people = new Map([...(this.typing.get(key) ?? [])].filter(([, until]) => until > now));
-    if (typing && user_id !== this.me?.user_id) {
-      people.set(user_id, now + TYPING_LASTS_MS);
-      setTimeout(() => this.types(key, "", false), TYPING_LASTS_MS + 50);
-    } else people.delete(user_id);
-    if (people.size === 0) this.typing.delete(key);
-    else this.typing.set(key, people);
   }
 
   private setStatus(status: ConnectionStatus): void {

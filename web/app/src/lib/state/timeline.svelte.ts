@@ -36,6 +36,8 @@ export class Timeline {
   absences = $state.raw<Absence[]>([]);
   /** Rows by edits and so on that were made and not yet answered. */
   private readonly optimistic = new Map<string, { seq: number; before: Message }>();
+  /** Grows with every window that is opened: what was asked for an earlier one is let go. */
+  private windows = 0;
   /** Where the reader stood when they left, to come back to. */
   place: { key: string; top: number } | undefined;
   /** Up to where the window joins: what has arrived since may have a hole before it, until `refresh` has read the end. */
@@ -65,10 +67,12 @@ export class Timeline {
 
   /** The newest page, or the page around a place. */
   async open(around?: number): Promise<void> {
+    const window = ++this.windows;
     this.loading = "open";
     this.failed = undefined;
     try {
       const page = await this.fetch(around === undefined ? "" : `around=${around}`);
+      if (window !== this.windows) return;
       this.rows = this.made(page.messages);
       this.has_more_before = page.has_more_before;
       this.has_more_after = page.has_more_after;
@@ -76,10 +80,10 @@ export class Timeline {
       this.loaded = true;
       this.join(page);
     } catch (error) {
-      this.failed = "open";
+      if (window === this.windows) this.failed = "open";
       throw error;
     } finally {
-      this.loading = undefined;
+      if (window === this.windows) this.loading = undefined;
     }
   }
 
@@ -97,13 +101,18 @@ export class Timeline {
     clearTimeout(this.again);
     if (!this.loaded || this.has_more_after) return;
     this.outdate();
+    const window = this.windows;
     try {
       const page = await this.fetch("");
+      // Somebody went elsewhere meanwhile: the window that was to be refreshed is gone.
+      if (window !== this.windows) return;
       const first = page.messages[0]?.seq ?? 0;
       const last = this.joined ?? 0;
       // The newest page joins what is here; or else it replaces it.
       if (first <= last + 1 || !page.has_more_before) this.merge(page.messages);
       else {
+        this.windows++;
+        this.loading = undefined;
         this.rows = this.made(page.messages);
         this.has_more_before = page.has_more_before;
       }
@@ -126,10 +135,13 @@ export class Timeline {
     const more = side === "before" ? this.has_more_before : this.has_more_after;
     const edge = side === "before" ? this.rows[0] : this.last;
     if (this.loading !== undefined || !more || edge === undefined) return;
+    const window = this.windows;
     this.loading = side;
     this.failed = undefined;
     try {
       const page = await this.fetch(`${side}=${edge.seq}`);
+      // Another window was opened meanwhile: this page belongs to none that is shown.
+      if (window !== this.windows) return;
       const made = this.made(page.messages);
       if (side === "before") {
         const rows = [...made, ...this.rows];
@@ -144,9 +156,9 @@ export class Timeline {
       }
       this.join(page);
     } catch {
-      this.failed = side;
+      if (window === this.windows) this.failed = side;
     } finally {
-      this.loading = undefined;
+      if (window === this.windows) this.loading = undefined;
     }
   }
 
