@@ -127,7 +127,8 @@ pub struct Me {
     #[cfg_attr(feature = "typescript", ts(as = "Option<_>"))]
     pub must_change_password: bool,
     pub blocked: Vec<UserId>,
-    /// How this server is called, as its admin said at setup.
+    /// How this server is called, as its admin said at setup; empty from servers that do not tell.
+    #[serde(default)]
     pub server_name: String,
 }
 

@@ -516,7 +516,7 @@ export type Me = {
   /** The password was set by an admin and must be changed. */
   must_change_password?: boolean;
   blocked: Array<UserId>;
-  /** How this server is called, as its admin said at setup. */
+  /** How this server is called, as its admin said at setup; empty from servers that do not tell. */
   server_name: string;
   user_id: UserId;
   handle: string;

@@ -228,14 +228,13 @@ export class Timeline {
   /** A request of this device was answered. */
   sent(item: OutboxItem, seq: number, timestamp: string, message_id: string | undefined): void {
     const { frame } = item;
-    const optimistic = this.optimistic.get(item.client_id);
     this.optimistic.delete(item.client_id);
     if (frame.type !== "message") {
       const of = "message_seq" in frame ? (frame.message_seq ?? 0) : 0;
-      if (frame.type === "delete") this.patch(of, { content: "", deleted: true, reactions: [] });
-      if (frame.type === "edit") this.patch(of, { content: frame.content, edited_at: timestamp });
-      if (frame.type === "react" && optimistic === undefined) this.react(of, frame.emoji, frame.action === "add", true);
-      if (frame.type === "pin") this.patch(of, { pinned: frame.pinned });
+      const again = (): void => this.changed(frame, of, timestamp);
+      // A page that was read before this change must not take it back.
+      if (this.fetching > 0) this.since.push({ seq, of, again });
+      again();
       return;
     }
     if (frame.thread !== undefined && this.thread === undefined) this.replied(frame.thread, seq, timestamp, this.me().user_id);
@@ -253,6 +252,14 @@ export class Timeline {
     if (this.fetching > 0) this.since.push({ seq, of: undefined, again: () => this.append(row) });
     this.append(row);
     this.waits = this.waits.filter((row) => row.key !== item.client_id);
+  }
+
+  /** A change of mine is done; where it was shown already, nothing happens. */
+  private changed(frame: OutboxItem["frame"], of: number, timestamp: string): void {
+    if (frame.type === "delete") this.patch(of, { content: "", deleted: true, reactions: [] });
+    if (frame.type === "edit") this.patch(of, { content: frame.content, edited_at: timestamp });
+    if (frame.type === "react") this.react(of, frame.emoji, frame.action === "add", true);
+    if (frame.type === "pin") this.patch(of, { pinned: frame.pinned });
   }
 
   /** What waits in the outbox, as rows and as changes shown before they are answered. */
