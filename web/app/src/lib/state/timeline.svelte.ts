@@ -56,6 +56,8 @@ export class Timeline {
     private readonly manages: () => boolean = () => false,
   ) {}
 
+  private opening: { around: number | undefined; read: Promise<void> } | undefined;
+
   get last(): Row | undefined {
     return this.rows.at(-1);
   }
@@ -65,8 +67,17 @@ export class Timeline {
     return this.rows[at]?.seq === seq ? this.rows[at] : undefined;
   }
 
-  /** The newest page, or the page around a place. */
-  async open(around?: number): Promise<void> {
+  /** The newest page, or the page around a place. Whoever asks for the same while it is read waits for the same. */
+  open(around?: number): Promise<void> {
+    if (this.opening?.around === around && this.opening !== undefined) return this.opening.read;
+    const read = this.openNow(around).finally(() => {
+      if (this.opening?.read === read) this.opening = undefined;
+    });
+    this.opening = { around, read };
+    return read;
+  }
+
+  private async openNow(around?: number): Promise<void> {
     const window = ++this.windows;
     this.loading = "open";
     this.failed = undefined;
@@ -104,8 +115,8 @@ export class Timeline {
     const window = this.windows;
     try {
       const page = await this.fetch("");
-      // Somebody went elsewhere meanwhile: the window that was to be refreshed is gone.
-      if (window !== this.windows) return;
+      // Somebody went elsewhere meanwhile, or is about to: the window that was to be refreshed is gone.
+      if (window !== this.windows || this.loading === "open") return;
       const first = page.messages[0]?.seq ?? 0;
       const last = this.joined ?? 0;
       // The newest page joins what is here; or else it replaces it.
