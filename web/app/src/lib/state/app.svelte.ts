@@ -146,6 +146,10 @@ class AppState {
     const me = await this.chat.rest.get<Me>("me");
     this.enter(me);
     await this.conversations.load().catch(() => undefined);
+    // Where another tab has the connection nothing says "caught up": what came since the cache was written is read here.
+    setTimeout(() => {
+      if (this.starting) void this.readAnew();
+    }, 400);
     setTimeout(() => void this.people.loadSome().catch(() => undefined), 500);
   }
 
@@ -523,7 +527,8 @@ class AppState {
       this.lossAnnounced = false;
     }
     const before = this.heldThen;
-    if (anew && this.starting) {
+    // To a tab that has just begun all is new, whatever it is to the tab that has the connection.
+    if (this.starting) {
       // The first screen comes from reads that ran beside the connection: what fell between is read once it is drawn.
       setTimeout(() => void this.readAnew(), 700);
     } else if (anew) {
