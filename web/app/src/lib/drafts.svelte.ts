@@ -1,5 +1,8 @@
 // Drafts: what was typed and not sent, per conversation and thread, on this device. Never lost, never in two places.
 
+import { conversationOf } from "./place.ts";
+
+/** What is kept, under a `placeKey`. */
 export interface Draft {
   text: string;
   reply_to?: number;
@@ -13,11 +16,6 @@ export interface Draft {
 
 const PREFIX = "stonechat/draft/";
 const OWNER = "stonechat/drafts-of";
-
-/** Where a draft belongs: a conversation, or a thread of it. */
-export function draftKey(conversation: string, thread?: number): string {
-  return thread === undefined ? conversation : `${conversation}/${thread}`;
-}
 
 class Drafts {
   /** Conversations with a draft, for the list's mark. */
@@ -101,10 +99,6 @@ function keys(): string[] {
   return Object.keys(localStorage)
     .filter((key) => key.startsWith(PREFIX))
     .map((key) => key.slice(PREFIX.length));
-}
-
-function conversationOf(key: string): string {
-  return key.split("/")[0] ?? key;
 }
 
 export const drafts = new Drafts();

@@ -1,7 +1,7 @@
 // All emoji with their names and keywords; loaded when somebody first wants one.
 
 import data from "emojibase-data/en/compact.json";
-import { fold } from "./mention.ts";
+import { fold } from "./match.ts";
 
 export interface Emoji {
   emoji: string;

@@ -1,6 +1,7 @@
 // Who comes up after `@`, and in which order: pure, so that what is highlighted is what is inserted.
 
 import type { User } from "@stonechat/client";
+import { fold } from "./match.ts";
 
 export interface Candidate {
   user: User;
@@ -16,10 +17,6 @@ export function wordAt(text: string, caret: number, sign: "@" | ":"): { start: n
   if (found === null) return undefined;
   const query = found[1] ?? "";
   return { start: caret - query.length - 1, query };
-}
-
-export function fold(text: string): string {
-  return text.normalize("NFD").replace(/\p{M}/gu, "").toLowerCase();
 }
 
 /** Those whose name or handle has a part that begins so: first who spoke here lately, then members, then others (CO-11). */

@@ -5,7 +5,7 @@ import { suggestHandle, deviceName } from "./account.ts";
 import { format } from "./i18n.ts";
 import { itemsOf } from "./items.ts";
 import { rank, wordAt } from "./mention.ts";
-import { match } from "./rank.ts";
+import { match } from "./match.ts";
 import type { Row } from "./state/timeline.svelte.ts";
 
 describe("CL-21 the switcher ranks", () => {

@@ -21,6 +21,7 @@ import { drafts } from "../drafts.svelte.ts";
 import { t } from "../i18n.ts";
 import { lookedAt, showing, tells } from "../looking.ts";
 import { notify } from "../notices.ts";
+import { conversationOf, placeKey } from "../place.ts";
 import { prefs } from "../prefs.svelte.ts";
 import { forgetQuote } from "../quotes.svelte.ts";
 import { router } from "../router.svelte.ts";
@@ -30,7 +31,7 @@ import { Conversations, mentions } from "./conversations.svelte.ts";
 import { People } from "./people.svelte.ts";
 import { Reading } from "./reading.ts";
 import { Timeline } from "./timeline.svelte.ts";
-import { placeKey, Typing } from "./typing.svelte.ts";
+import { Typing } from "./typing.svelte.ts";
 
 /** Away longer than this, screens are read anew instead of event by event. */
 const START_ANEW_AFTER_MS = 10 * 60_000;
@@ -482,7 +483,7 @@ class AppState {
 
   private left(conversation_id: string): void {
     this.conversations.remove(conversation_id);
-    for (const key of [...this.timelines.keys()]) if (key.split("/")[0] === conversation_id) this.timelines.delete(key);
+    for (const key of [...this.timelines.keys()]) if (conversationOf(key) === conversation_id) this.timelines.delete(key);
   }
 
   private setStatus(status: ConnectionStatus): void {
@@ -587,7 +588,7 @@ class AppState {
       return row?.name ?? (row?.with === undefined ? id : this.people.name(row.with));
     };
     const waiting = this.unsent.map(({ conversation_id, text }) => `${named(conversation_id)} · ${t("revoked.waiting")}\n${text}\n`);
-    const written = drafts.all().map(({ key, text }) => `${named(key.split("/")[0] ?? key)}\n${text}\n`);
+    const written = drafts.all().map(({ key, text }) => `${named(conversationOf(key))}\n${text}\n`);
     return [...waiting, ...written].join("\n");
   }
 

@@ -2,6 +2,7 @@
 
 import type { Event, Rest, ThreadsPage } from "@stonechat/client";
 import { SvelteMap } from "svelte/reactivity";
+import { placeKey } from "../place.ts";
 
 export interface ThreadPosition {
   read_generation: number;
@@ -46,14 +47,14 @@ export class Follows {
   }
 
   position(conversation_id: string, root: number): ThreadPosition {
-    return this.positions.get(`${conversation_id}/${root}`) ?? { read_generation: 0, read_seq: 0 };
+    return this.positions.get(placeKey(conversation_id, root)) ?? { read_generation: 0, read_seq: 0 };
   }
 
   /** A device of mine has read this far in a thread. `false`: we knew that already. */
   moved(conversation_id: string, root: number, to: ThreadPosition): boolean {
     const at = this.position(conversation_id, root);
     const forward = to.read_generation > at.read_generation || (to.read_generation === at.read_generation && to.read_seq > at.read_seq);
-    if (forward) this.positions.set(`${conversation_id}/${root}`, to);
+    if (forward) this.positions.set(placeKey(conversation_id, root), to);
     return forward;
   }
 
@@ -88,7 +89,7 @@ export class Follows {
       const summary = root.thread_summary;
       if (summary === undefined) continue;
       if (summary.unread > 0) counts.set(root.seq, summary.unread);
-      this.positions.set(`${conversation_id}/${root.seq}`, { read_generation: summary.read_generation, read_seq: summary.read_seq });
+      this.positions.set(placeKey(conversation_id, root.seq), { read_generation: summary.read_generation, read_seq: summary.read_seq });
     }
     this.known.set(conversation_id, known);
     this.unread.set(conversation_id, counts);

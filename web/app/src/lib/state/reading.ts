@@ -1,9 +1,9 @@
 // Reading: how far I have read, told soon and only forward; marking unread holds until the conversation is opened again.
 
 import type { Chat, ThreadSummary } from "@stonechat/client";
+import { placeKey } from "../place.ts";
 import type { Conversations } from "./conversations.svelte.ts";
 import type { Timeline } from "./timeline.svelte.ts";
-import { placeKey } from "./typing.svelte.ts";
 
 const EVERY_MS = 300;
 

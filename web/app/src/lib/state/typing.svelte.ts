@@ -2,14 +2,10 @@
 
 import type { Chat } from "@stonechat/client";
 import { SvelteMap } from "svelte/reactivity";
+import { placeKey } from "../place.ts";
 
 const LASTS_MS = 6_000;
 const EVERY_MS = 3_000;
-
-/** A conversation, or a thread of it, as one word. */
-export function placeKey(conversation_id: string, thread?: number): string {
-  return thread === undefined ? conversation_id : `${conversation_id}/${thread}`;
-}
 
 export class Typing {
   /** Who types where: place → person → until. */

@@ -1,6 +1,10 @@
-// The quick switcher's ranking: exact, then the beginning of a word, then initials, then letters in order (CL-21).
+// Whether and how well a name answers a query: without case and accents; exact, then the beginning of a word, then initials,
+// then letters in order (CL-21).
 
-import { fold } from "./mention.ts";
+/** A text without case and accents, to compare. */
+export function fold(text: string): string {
+  return text.normalize("NFD").replace(/\p{M}/gu, "").toLowerCase();
+}
 
 /** How well a text answers a query: smaller is better; `undefined`: not at all. */
 export function match(query: string, text: string): number | undefined {
