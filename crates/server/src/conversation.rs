@@ -93,20 +93,14 @@ impl Conversations {
         Ok(Draft {
             handles: found.handles,
             append: Append {
-                actor,
-                client_id,
-                target,
-                content: message.content,
                 content_type: message.content_type,
                 metadata: message.metadata,
                 reply_to: message.reply_to,
                 thread: message.thread,
                 read_seq: message.read_seq,
-                mentioned: Vec::new(),
                 mentions_all: found.all,
-                sent_at: None,
                 correlation,
-                reply: None,
+                ..Append::new(actor, client_id, target, message.content)
             },
         })
     }

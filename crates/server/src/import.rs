@@ -11,7 +11,6 @@ use hashbrown::{HashMap, HashSet};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Deserialize;
 use stonechat_store::append::{Append, Target};
-use stonechat_store::commit::Correlation;
 use stonechat_store::import::ImportChannel;
 use stonechat_store::key::Actor;
 use stonechat_store::writer::Settings as WriterSettings;
@@ -193,21 +192,12 @@ async fn write<'a>(
 
 fn message(row: &Row, actor: Actor, channel: ConversationId, root: Option<Seq>) -> Append {
     let about = serde_json::json!({ "imported": { "id": row.id, "topic": row.thread } });
+    let client_id = ClientId(Uuid::new_v5(&NAMESPACE, format!("{} {}", row.channel, row.id).as_bytes()));
     Append {
-        actor,
-        client_id: ClientId(Uuid::new_v5(&NAMESPACE, format!("{} {}", row.channel, row.id).as_bytes())),
-        target: Target::Conversation(channel),
-        content: row.text.replace('\0', ""),
-        content_type: None,
         metadata: if root.is_none() { serde_json::value::to_raw_value(&about).ok() } else { None },
-        reply_to: None,
         thread: root,
-        read_seq: None,
-        mentioned: Vec::new(),
-        mentions_all: false,
         sent_at: Some(row.sent_at),
-        correlation: Correlation(0),
-        reply: None,
+        ..Append::new(actor, client_id, Target::Conversation(channel), row.text.replace('\0', ""))
     }
 }
 

@@ -43,6 +43,28 @@ pub struct Append {
     pub reply: Option<oneshot::Sender<Result<Ack>>>,
 }
 
+impl Append {
+    /// A plain message of the main timeline, sent now, for whose answer nobody waits; the rest is set by who needs it.
+    pub fn new(actor: Actor, client_id: ClientId, target: Target, content: String) -> Self {
+        Self {
+            actor,
+            client_id,
+            target,
+            content,
+            content_type: None,
+            metadata: None,
+            reply_to: None,
+            thread: None,
+            read_seq: None,
+            mentioned: Vec::new(),
+            mentions_all: false,
+            sent_at: None,
+            correlation: Correlation(0),
+            reply: None,
+        }
+    }
+}
+
 /// An answer to whoever waits for it, sent after the commit was handed on.
 pub(crate) struct Reply {
     reply: oneshot::Sender<Result<Ack>>,

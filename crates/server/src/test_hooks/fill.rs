@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use rand::rngs::SmallRng;
+use rand::{Rng, SeedableRng};
 use stonechat_store::append::{Append, Target};
-use stonechat_store::commit::Correlation;
 use stonechat_store::key::Actor;
 use stonechat_store::{Result, Writer};
 use stonechat_wire::{ClientId, ConversationId, Seq, Timestamp};
@@ -32,7 +33,10 @@ impl Fill {
     /// # Errors
     /// What the store refused; the batches before stand.
     pub(crate) async fn write(self, writer: &Writer) -> Result<Option<Seq>> {
-        let mut random = Random(self.seed);
+        if self.actors.is_empty() {
+            return Ok(None);
+        }
+        let mut random = SmallRng::seed_from_u64(self.seed);
         let mut times = times(self.messages, Timestamp::now());
         let (mut last, mut turn, mut speaker) = (None, 0, 0);
         loop {
@@ -41,7 +45,8 @@ impl Fill {
                 .take(BATCH)
                 .filter_map(|sent_at| {
                     if turn == 0 {
-                        (turn, speaker) = (1 + random.below(4), random.below(self.actors.len()));
+                        (turn, speaker) =
+                            (1 + random.random_range(0..4), random.random_range(0..self.actors.len()));
                     }
                     turn -= 1;
                     let content = self.text.clone().unwrap_or_else(|| text(&mut random));
@@ -56,22 +61,8 @@ impl Fill {
     }
 
     fn message(&self, actor: Actor, content: String, sent_at: Timestamp) -> Append {
-        Append {
-            actor,
-            client_id: ClientId::new(),
-            target: Target::Conversation(self.conversation),
-            content,
-            content_type: None,
-            metadata: None,
-            reply_to: None,
-            thread: None,
-            read_seq: None,
-            mentioned: Vec::new(),
-            mentions_all: false,
-            sent_at: Some(sent_at),
-            correlation: Correlation(0),
-            reply: None,
-        }
+        let target = Target::Conversation(self.conversation);
+        Append { sent_at: Some(sent_at), ..Append::new(actor, ClientId::new(), target, content) }
     }
 }
 
@@ -82,112 +73,63 @@ fn times(messages: u32, now: Timestamp) -> impl Iterator<Item = Timestamp> {
     (0..messages).rev().map(move |n| Timestamp(now.0.saturating_sub(before(n))))
 }
 
-/// SplitMix64 (Steele, Lea, Flood 2014): small, and the same everywhere.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    /// Below `bound`; 0 where there is nothing below.
-    fn below(&mut self, bound: usize) -> usize {
-        (self.next() % bound.max(1) as u64) as usize
-    }
-
-    fn pick<'a>(&mut self, choices: &[&'a str]) -> &'a str {
-        choices.get(self.below(choices.len())).copied().unwrap_or_default()
-    }
+fn pick<'a>(random: &mut SmallRng, choices: &[&'a str]) -> &'a str {
+    choices.get(random.random_range(0..choices.len())).copied().unwrap_or_default()
 }
 
+#[rustfmt::skip]
 const WORDS: &[&str] = &[
-    "the",
-    "build",
-    "breaks",
-    "after",
-    "we",
-    "moved",
-    "cache",
-    "into",
-    "a",
-    "volume",
-    "and",
-    "nobody",
-    "noticed",
-    "because",
-    "green",
-    "runs",
-    "were",
-    "old",
-    "please",
-    "look",
-    "at",
-    "when",
-    "you",
-    "find",
-    "time",
-    "it",
-    "is",
-    "not",
-    "urgent",
-    "but",
-    "tomorrow",
-    "demo",
-    "needs",
-    "numbers",
-    "from",
-    "yesterday",
-    "Grüße",
-    "naïve",
-    "東京",
-    "stone",
-    "bird",
-    "wire",
-    "answer",
-    "question",
-    "measured",
+    "the", "build", "breaks", "after", "we", "moved", "cache", "into", "a",
+    "volume", "and", "nobody", "noticed", "because", "green", "runs", "were", "old",
+    "please", "look", "at", "when", "you", "find", "time", "it", "is",
+    "not", "urgent", "but", "tomorrow", "demo", "needs", "numbers", "from", "yesterday",
+    "Grüße", "naïve", "東京", "stone", "bird", "wire", "answer", "question", "measured",
     "twice",
 ];
 
 /// One to twelve lines, mostly few; some of them Markdown.
-fn text(random: &mut Random) -> String {
-    let lines = if random.below(5) == 0 { 4 + random.below(9) } else { 1 + random.below(3) };
-    if lines >= 4 && random.below(3) == 0 {
+fn text(random: &mut SmallRng) -> String {
+    let lines = if random.random_range(0..5) == 0 {
+        4 + random.random_range(0..9)
+    } else {
+        1 + random.random_range(0..3)
+    };
+    if lines >= 4 && random.random_range(0..3) == 0 {
         return code(random, lines);
     }
     let lines: Vec<String> = (0..lines).map(|_| line(random)).collect();
     lines.join("\n")
 }
 
-fn line(random: &mut Random) -> String {
-    let length = 2 + random.below(16);
+fn line(random: &mut SmallRng) -> String {
+    let length = 2 + random.random_range(0..16);
     let sentence = words(random, length);
-    match random.below(10) {
+    match random.random_range(0..10) {
         0 => format!("- {sentence}"),
         1 => format!("> {sentence}"),
-        2 => format!("**{}** {sentence}", random.pick(WORDS)),
-        3 => format!("`{}` {sentence}", random.pick(WORDS)),
-        4 => format!("{sentence} [{}](https://example.org/{})", random.pick(WORDS), random.below(1_000)),
+        2 => format!("**{}** {sentence}", pick(random, WORDS)),
+        3 => format!("`{}` {sentence}", pick(random, WORDS)),
+        4 => format!(
+            "{sentence} [{}](https://example.org/{})",
+            pick(random, WORDS),
+            random.random_range(0..1_000)
+        ),
         _ => sentence,
     }
 }
 
 /// A line and a block of code, of so many lines together.
-fn code(random: &mut Random, lines: usize) -> String {
+fn code(random: &mut SmallRng, lines: usize) -> String {
     let mut text = format!("{}\n```rust\n", words(random, 5));
     for n in 0..lines - 3 {
-        text.push_str(&format!("let step_{n} = {};\n", random.below(10_000)));
+        text.push_str(&format!("let step_{n} = {};\n", random.random_range(0..10_000)));
     }
     text.push_str("```");
     text
 }
 
-fn words(random: &mut Random, count: usize) -> String {
-    let words: Vec<&str> = (0..count).map(|_| random.pick(WORDS)).collect();
+fn words(random: &mut SmallRng, count: usize) -> String {
+    let words: Vec<&str> = (0..count).map(|_| pick(random, WORDS)).collect();
     words.join(" ")
 }
 
@@ -198,7 +140,7 @@ mod tests {
     #[test]
     fn the_same_seed_brings_the_same_texts_of_one_to_twelve_lines() {
         let texts = |seed| {
-            let mut random = Random(seed);
+            let mut random = SmallRng::seed_from_u64(seed);
             (0..2_000).map(|_| text(&mut random)).collect::<Vec<_>>()
         };
         assert_eq!(texts(1), texts(1));

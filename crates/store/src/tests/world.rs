@@ -109,22 +109,7 @@ impl World {
     }
 
     pub(super) fn message(&self, from: u32, to: ConversationId, text: &str) -> Append {
-        Append {
-            actor: self.actor(from),
-            client_id: ClientId::new(),
-            target: Target::Conversation(to),
-            content: text.to_owned(),
-            content_type: None,
-            metadata: None,
-            reply_to: None,
-            thread: None,
-            read_seq: None,
-            mentioned: Vec::new(),
-            mentions_all: false,
-            sent_at: None,
-            correlation: Correlation(0),
-            reply: None,
-        }
+        Append::new(self.actor(from), ClientId::new(), Target::Conversation(to), text.to_owned())
     }
 
     pub(super) async fn append(&self, mut append: Append) -> Result<Ack> {

@@ -2,6 +2,7 @@
 
 import { label, target, type Target } from "./links.ts";
 import type { Inline } from "./tokens.ts";
+import { words } from "./words.ts";
 
 const MAX_PARENTHESES = 8;
 const TITLE_ENDS: Readonly<Record<string, string>> = { '"': '"', "'": "'", "(": ")" };
@@ -72,9 +73,9 @@ function skipBlanks(text: string, at: number): number {
 
 /** A link with its words where they are honest, else the address itself. */
 export function linked(children: Inline[], to: Target): Inline {
-  const words = children.map(withoutLinks);
-  if (label(wordsOf(words), to) === "url") return { type: "autolink", href: to.href, host: to.host, url: to.url };
-  return { type: "link", href: to.href, host: to.host, children: words };
+  const shown = children.map(withoutLinks);
+  if (label(words(shown), to) === "url") return { type: "autolink", href: to.href, host: to.host, url: to.url };
+  return { type: "link", href: to.href, host: to.host, children: shown };
 }
 
 /** Nothing within a link acts by itself, and no formula draws words that cannot be compared with its host. */
@@ -96,28 +97,4 @@ function withoutLinks(node: Inline): Inline {
     case "link":
       return node;
   }
-}
-
-/** What a reader sees of inline tokens. */
-function wordsOf(nodes: Inline[]): string {
-  return nodes
-    .map((node): string => {
-      switch (node.type) {
-        case "text":
-        case "code":
-        case "math":
-        case "mention":
-          return node.text;
-        case "break":
-          return " ";
-        case "autolink":
-          return node.url;
-        case "link":
-        case "strong":
-        case "em":
-        case "strike":
-          return wordsOf(node.children);
-      }
-    })
-    .join("");
 }

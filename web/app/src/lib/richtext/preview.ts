@@ -2,7 +2,8 @@
 
 import { stripBidi } from "./bidi.ts";
 import { parse } from "./parse.ts";
-import type { Block, Inline } from "./tokens.ts";
+import type { Block } from "./tokens.ts";
+import { words } from "./words.ts";
 
 /** No preview shows more; the rest would be work for nothing. */
 const MAX_PREVIEW = 400;
@@ -29,7 +30,7 @@ function blockText(block: Block, options: PlainOptions): string {
   switch (block.type) {
     case "paragraph":
     case "heading":
-      return inlineText(block.children, options);
+      return words(block.children, options.mentionName);
     case "quote":
       return block.children.map((child) => blockText(child, options)).join(" ");
     case "list":
@@ -44,37 +45,11 @@ function blockText(block: Block, options: PlainOptions): string {
       return block.text;
     case "table":
       return [block.head, ...block.rows]
-        .map((row) => row.map((cell) => inlineText(cell.children, options)).join(" "))
+        .map((row) => row.map((cell) => words(cell.children, options.mentionName)).join(" "))
         .join(" · ");
     case "rule":
       return "";
   }
-}
-
-function inlineText(nodes: Inline[], options: PlainOptions): string {
-  return nodes
-    .map((node): string => {
-      switch (node.type) {
-        case "text":
-        case "code":
-        case "math":
-          return node.text;
-        case "break":
-          return " ";
-        case "mention": {
-          const name = options.mentionName?.(node.handle);
-          return name === undefined ? node.text : `@${stripBidi(name)}`;
-        }
-        case "autolink":
-          return node.url;
-        case "link":
-        case "strong":
-        case "em":
-        case "strike":
-          return inlineText(node.children, options);
-      }
-    })
-    .join("");
 }
 
 /** Cut between characters as readers see them, not within one. */
