@@ -2,9 +2,11 @@
 import { svelte } from "@sveltejs/vite-plugin-svelte";
 import { fileURLToPath } from "node:url";
 import { defineConfig } from "vite";
+import { version } from "./package.json";
 
 export default defineConfig({
   plugins: [svelte()],
+  define: { __APP_VERSION__: JSON.stringify(version) },
   resolve: { alias: { "@stonechat/client": fileURLToPath(new URL("../sdk/src/index.ts", import.meta.url)) } },
   build: {
     target: "es2022",

@@ -1,11 +1,9 @@
 // What the composer makes of its text: pure, so that it can be told apart from how it looks.
 
-/** The longest message the server takes. */
-export const MOST_BYTES = 16_384;
-
-export function tooLong(text: string): boolean {
+/** Whether a text has more bytes in UTF-8 than a message may have. */
+export function tooLong(text: string, most_bytes: number): boolean {
   // A UTF-16 unit is three bytes at most: short texts need no counting.
-  return text.length * 3 > MOST_BYTES && new TextEncoder().encode(text).length > MOST_BYTES;
+  return text.length * 3 > most_bytes && new TextEncoder().encode(text).length > most_bytes;
 }
 
 /** Handles that are mentioned in a text. */

@@ -57,6 +57,8 @@ class AppState {
   readonly online = new SvelteMap<string, number>();
   /** Conversations with messages that could not be sent: how many. */
   readonly failed = new SvelteMap<string, number>();
+  /** The longest message the server takes, in bytes of UTF-8; until it has said so, its default. */
+  max_content_bytes = $state(16_384);
   signIns = $state.raw<SignInNotice[]>([]);
   /** The server has another version than the one this page came with. */
   update_ready = $state(false);
@@ -191,6 +193,7 @@ class AppState {
     this.chat.on("outbox", () => this.outboxChanged());
     this.chat.on("hello", (hello) => {
       learnServerTime(Date.parse(hello.server_time));
+      this.max_content_bytes = hello.max_content_bytes;
       this.serverVersion ??= hello.server_version;
       if (this.serverVersion !== hello.server_version) this.updateReady();
     });
