@@ -134,6 +134,11 @@ export class Chat {
     return () => void handlers.delete(handler);
   }
 
+  /** Whether this is the tab of its browser that has the connection: what has to happen once, it does. */
+  get leads(): boolean {
+    return this.tabs.leads;
+  }
+
   /** The network may be back: tries at once. */
   wake(): void {
     if (this.tabs.leads) this.live.wake();

@@ -1,4 +1,4 @@
-// The tabs of a browser among themselves: one of them tells of messages, and none of what another one shows.
+// Whether somebody looks at a conversation in any tab of this browser.
 
 interface Question {
   asks: string;
@@ -11,16 +11,9 @@ interface Answer {
 /** How long the others may take to say that they show it. */
 const PATIENCE_MS = 150;
 
-let leading = navigator.locks === undefined;
 const channel = typeof BroadcastChannel === "undefined" ? undefined : new BroadcastChannel("stonechat-looking");
 let shows: (conversation_id: string) => boolean = () => false;
 const waiting = new Map<string, () => void>();
-
-// Held until the tab is closed; then the next in line tells.
-void navigator.locks?.request("stonechat-notices", () => {
-  leading = true;
-  return new Promise<void>(() => undefined);
-});
 
 channel?.addEventListener("message", ({ data }: MessageEvent<Question | Answer>) => {
   if ("answers" in data) waiting.get(data.answers)?.();
@@ -30,11 +23,6 @@ channel?.addEventListener("message", ({ data }: MessageEvent<Question | Answer>)
 /** Says how this tab finds out whether somebody looks at a conversation in it. */
 export function showing(looks: (conversation_id: string) => boolean): void {
   shows = looks;
-}
-
-/** Whether this tab is the one that tells. */
-export function tells(): boolean {
-  return leading;
 }
 
 /** Whether somebody looks at a conversation in this tab or in another one. */

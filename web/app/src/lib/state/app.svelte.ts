@@ -19,7 +19,7 @@ import { SvelteMap } from "svelte/reactivity";
 import { announcer } from "../announcer.svelte.ts";
 import { drafts } from "../drafts.svelte.ts";
 import { t } from "../i18n.ts";
-import { lookedAt, showing, tells } from "../looking.ts";
+import { lookedAt, showing } from "../looking.ts";
 import { notify } from "../notices.ts";
 import { conversationOf, placeKey } from "../place.ts";
 import { prefs } from "../prefs.svelte.ts";
@@ -411,7 +411,7 @@ class AppState {
     }
     const level = prefs.all.levels[row.conversation_id] ?? (row.kind === "direct" ? "everything" : "mentions");
     const wanted = level === "everything" || (level === "mentions" && mine);
-    if (wanted && (!row.muted || mine) && prefs.all.notifications && tells()) void this.tell(row, event);
+    if (wanted && (!row.muted || mine) && prefs.all.notifications && this.chat.leads) void this.tell(row, event);
   }
 
   private async tell(row: Conversation, event: Event & { type: "message" }): Promise<void> {
